@@ -1,0 +1,12 @@
+//! Containment of compromised Microsoft 365 accounts, from a reviewed playbook, with evidence, proof and undo.
+//!
+//! Layers; a module uses lower ones only (`tests/tidy.rs` enforces it):
+//!
+//! ```text
+//! L0  model                        plain data, no IO
+//! L1  playbook  client  journal    text -> playbook | HTTP | the record
+//! L2  action                       the trait, its erased form, the registry
+//! L3  actions   plan               one file per action | playbook + reader -> plan
+//! L4  engine    report  reconcile  approved plan -> run | run folder -> report | record against the tenant's
+//! L5  cli                          arguments, prompts, exit codes
+//! ```

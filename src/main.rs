@@ -1,0 +1,3 @@
+//! The `staunch` binary.
+
+fn main() {}
