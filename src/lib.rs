@@ -10,3 +10,5 @@
 //! L4  engine    report  reconcile  approved plan -> run | run folder -> report | record against the tenant's
 //! L5  cli                          arguments, prompts, exit codes
 //! ```
+
+pub mod model;

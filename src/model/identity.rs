@@ -1,0 +1,40 @@
+//! Who we are to the tenant, as the token says it.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Whether a token speaks for an application or for a signed-in person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IdentityKind {
+    /// App-only: permissions are in `roles`.
+    Application,
+    /// Delegated: permissions are in `scp`.
+    User,
+}
+
+/// The claims of an access token that the record and the guards need. Decoded, never validated: the resource does that.
+///
+/// Source: "access token claims reference", Microsoft identity platform.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Identity {
+    /// `tid`: the tenant that issued the token.
+    pub tenant_id: String,
+    /// `appid` or `azp`: our application.
+    pub app_id: String,
+    /// `oid`: our service principal or user.
+    pub object_id: String,
+    /// Application or user.
+    pub kind: IdentityKind,
+    /// `upn`, when a person signed in.
+    pub user_principal_name: Option<String>,
+    /// `roles` or `scp`, sorted.
+    pub permissions: Vec<String>,
+    /// `wids`: template ids of directory roles, sorted.
+    pub directory_roles: Vec<String>,
+    /// `uti`: the token's id, which sign-in logs carry too. The token itself is never kept.
+    pub token_id: Option<String>,
+    /// `exp`.
+    pub expires: Option<Timestamp>,
+}
