@@ -11,5 +11,6 @@
 //! L5  cli                          arguments, prompts, exit codes
 //! ```
 
+pub mod client;
 pub mod model;
 pub mod playbook;

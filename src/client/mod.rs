@@ -1,0 +1,49 @@
+//! HTTP to Graph and Exchange: sign-in, reading, sending, pacing, errors. Knows neither actions nor playbooks.
+//!
+//! ```text
+//! reader  sender          what others use: asks until it is settled | sends, and says what is known
+//! batch   paging  cmdlet  reads that travel together | which page may follow | Exchange's InvokeCommand
+//! answer  complaint       how a read ended | what the tenant says about a failure
+//! placeholders            secrets, for the bytes that go out
+//! wire                    one attempt: gate, bearer token, record
+//! token  challenge  auth   kept tokens | what a service demands of one | how each kind of credential gets one
+//! pacing  retry            gates and fences | waits and budgets
+//! transport  tls          bytes out, bytes in | which server is believed
+//! ```
+
+mod aadsts;
+mod answer;
+mod auth;
+mod batch;
+mod challenge;
+mod claims;
+mod cmdlet;
+mod complaint;
+mod draw;
+mod endpoints;
+mod error;
+mod hints;
+mod pacing;
+mod paging;
+mod placeholders;
+mod reader;
+mod retry;
+mod sender;
+mod server_time;
+mod session;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod token;
+mod transport;
+mod wire;
+
+pub use auth::{
+    Attendant, Certificate, CertificateError, Credential, Federated, FederatedFrom, ManagedIdentity, Surroundings,
+    UserAssigned, UserCode,
+};
+pub use endpoints::Endpoints;
+pub use error::{ReadError, ReadErrorKind, SignInError};
+pub use reader::{Reader, Trace};
+pub use sender::{Secrets, SendOutcome, Sender, Sent};
+pub use session::{Roots, Session, SessionOptions};

@@ -1,0 +1,160 @@
+//! Which budget of the services a request draws on, and how much of it.
+//!
+//! Source: Graph "service-specific throttling limits" (identity and access, reports, identity protection and
+//! Conditional Access, Outlook). Exchange publishes no figures for its admin API; four at once is what its clients
+//! have found to hold.
+
+use std::time::Duration;
+
+use reqwest::{Method, Url};
+
+use super::{
+    gate::{Limits, Pass, Priority},
+    window::Window,
+};
+use crate::model::Service;
+
+/// A request, as far as pacing looks at it.
+#[derive(Clone, Copy)]
+pub(in crate::client) struct Budgeted<'a> {
+    /// Service.
+    pub(in crate::client) service: Service,
+    /// Method.
+    pub(in crate::client) method: &'a Method,
+    /// Address.
+    pub(in crate::client) url: &'a Url,
+    /// Mailbox that an Exchange cmdlet concerns.
+    pub(in crate::client) mailbox: Option<&'a str>,
+    /// How much it matters.
+    pub(in crate::client) priority: Priority,
+    /// Resource units.
+    pub(in crate::client) units: u32,
+}
+
+impl Budgeted<'_> {
+    pub(super) fn pass(&self) -> Pass {
+        let batch = self.url.path().ends_with("/$batch");
+        let write = self.service == Service::Graph && self.method != Method::GET && !batch;
+        Pass { priority: self.priority, cost: [self.units, u32::from(write)] }
+    }
+}
+
+/// A budget.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Kind {
+    /// Directory objects and everything else in Graph.
+    Directory,
+    /// Sign-in and audit logs.
+    Reports,
+    /// Identity protection and Conditional Access: shared by all applications of the tenant, and without
+    /// `Retry-After`.
+    Risk,
+    /// Mail, in one mailbox.
+    Outlook(String),
+    /// Cmdlets for one mailbox.
+    Mailbox(String),
+    /// All cmdlets.
+    Exchange,
+}
+
+/// Beginnings of paths, below the version, that do not belong to the directory's budget.
+const OTHERS: &[(&str, Kind)] = &[
+    ("auditLogs/", Kind::Reports),
+    ("reports/", Kind::Reports),
+    ("identityProtection/", Kind::Risk),
+    ("identity/conditionalAccess/", Kind::Risk),
+    ("policies/conditionalAccessPolicies", Kind::Risk),
+];
+
+/// What stands below a user and belongs to the mailbox.
+const MAIL: &[&str] = &["mailFolders", "messages", "mailboxSettings", "inferenceClassification", "sendMail"];
+
+/// Resource units of reads that cost other than one; the first that fits counts.
+const UNITS: &[(&str, &str, u32)] = &[
+    ("", "transitiveMembers", 5),
+    ("groups", "members", 3),
+    ("", "domainNameReferences", 4),
+    ("", "memberOf", 2),
+    ("", "transitiveMemberOf", 2),
+    ("", "ownedObjects", 2),
+    ("", "licenseDetails", 2),
+    ("", "appRoleAssignments", 2),
+    ("users", "", 2),
+    ("applications", "", 2),
+    ("oauth2PermissionGrants", "", 2),
+    ("subscribedSkus", "", 3),
+];
+
+/// The budgets of a request, narrowest first.
+pub(super) fn kind_of(request: &Budgeted<'_>) -> Vec<Kind> {
+    if request.service == Service::Exchange {
+        let mailbox = request.mailbox.map(|mailbox| Kind::Mailbox(mailbox.to_ascii_lowercase()));
+        return mailbox.into_iter().chain([Kind::Exchange]).collect();
+    }
+    let path = below_version(request.url.path());
+    let other = OTHERS.iter().find(|(start, _)| starts(path, start));
+    let mut parts = path.split('/');
+    let kind = match (other, parts.next(), parts.next(), parts.next()) {
+        (Some((_, kind)), ..) => kind.clone(),
+        (None, Some("users"), Some(user), Some(part)) if MAIL.contains(&part) => {
+            Kind::Outlook(user.to_ascii_lowercase())
+        }
+        _ => Kind::Directory,
+    };
+    vec![kind]
+}
+
+/// Whether a Graph read draws on the directory's budget: only such reads may share a batch.
+pub(in crate::client) fn is_directory(url: &Url) -> bool {
+    let path = below_version(url.path());
+    let user_mail = path.starts_with("users/") && path.split('/').nth(2).is_some_and(|part| MAIL.contains(&part));
+    !user_mail && !OTHERS.iter().any(|(start, _)| starts(path, start))
+}
+
+/// The resource units of a request. Changes cost one.
+///
+/// Source: Graph "service-specific throttling limits", identity and access: base costs, `$select` -1,
+/// `$expand` +1, `$top` below 20 -1, at least one.
+pub(in crate::client) fn units(method: &Method, url: &Url) -> u32 {
+    if *method != Method::GET {
+        return 1;
+    }
+    let mut parts = below_version(url.path()).split('/');
+    let (first, last) = (parts.next().unwrap_or_default(), parts.next_back().unwrap_or_default());
+    let fits = |start: &str, end: &str| (start.is_empty() || start == first) && (end.is_empty() || end == last);
+    let mut units = UNITS.iter().find(|(start, end, _)| fits(start, end)).map_or(1, |(.., units)| *units);
+    for (name, value) in url.query_pairs() {
+        match &*name {
+            "$select" => units = units.saturating_sub(1),
+            "$expand" => units += 1,
+            "$top" if value.parse::<u32>().is_ok_and(|top| top < 20) => units = units.saturating_sub(1),
+            _ => {}
+        }
+    }
+    units.max(1)
+}
+
+fn below_version(path: &str) -> &str {
+    path.trim_start_matches('/').split_once('/').map_or("", |(_, rest)| rest)
+}
+
+fn starts(path: &str, start: &str) -> bool {
+    path.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
+}
+
+/// What a budget lets through. The directory's units are those of a small tenant.
+pub(super) fn limits(kind: &Kind) -> Limits {
+    let seconds = Duration::from_secs;
+    let only = |most, length| [Some(Window::new(most, length)), None];
+    match kind {
+        Kind::Directory => Limits {
+            at_once: 16,
+            windows: [Some(Window::new(3_500, seconds(10))), Some(Window::new(3_000, seconds(150)))],
+        },
+        Kind::Reports => Limits { at_once: 4, windows: only(5, seconds(10)) },
+        Kind::Risk => Limits { at_once: 1, windows: only(1, seconds(1)) },
+        Kind::Outlook(_) => Limits { at_once: 4, windows: only(10_000, seconds(600)) },
+        Kind::Mailbox(_) => Limits { at_once: 4, windows: [None, None] },
+        Kind::Exchange => Limits { at_once: 8, windows: [None, None] },
+    }
+}

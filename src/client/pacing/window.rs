@@ -1,0 +1,106 @@
+//! So much in so long: what left in the last moments, by when it left.
+
+use std::{collections::VecDeque, time::Duration};
+
+/// The smallest share of a quota that is still used.
+pub(super) const LEAST: f64 = 1.0 / 16.0;
+
+/// A quota over a sliding window.
+#[derive(Debug)]
+pub(super) struct Window {
+    most: u32,
+    length: Duration,
+    left: VecDeque<(Duration, u32)>,
+    sum: u32,
+}
+
+impl Window {
+    /// `most` in `length`. The window is taken a twentieth longer, since requests do not arrive as they leave.
+    pub(super) fn new(most: u32, length: Duration) -> Self {
+        Self { most, length: length + length / 20, left: VecDeque::new(), sum: 0 }
+    }
+
+    /// Until when a request of this cost has to wait, when only a share of the quota may be used. Less than one
+    /// in a window is one in a longer window.
+    pub(super) fn wait(&self, now: Duration, cost: u32, share: f64) -> Option<Duration> {
+        let wanted = f64::from(self.most) * share.max(LEAST);
+        let (most, length) = if wanted < 1.0 { (1.0, self.length.div_f64(wanted)) } else { (wanted, self.length) };
+        let mut sum = f64::from(self.sum + cost);
+        let mut until = None;
+        for (at, cost) in &self.left {
+            let free = *at + length;
+            if free > now {
+                if sum <= most {
+                    return until;
+                }
+                until = Some(free);
+            }
+            sum -= f64::from(*cost);
+        }
+        until
+    }
+
+    /// A request of this cost leaves.
+    pub(super) fn take(&mut self, now: Duration, cost: u32) {
+        let kept = self.length.saturating_mul(1 + 16 / self.most.max(1));
+        while let Some((_, cost)) = self.left.pop_front_if(|(at, _)| *at + kept < now) {
+            self.sum -= cost;
+        }
+        if cost > 0 {
+            self.left.push_back((now, cost));
+            self.sum += cost;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::Window;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// When `count` requests of one unit leave, each as soon as it may.
+    fn departures(mut window: Window, count: usize, share: f64) -> Vec<Duration> {
+        let mut now = Duration::ZERO;
+        let mut left = Vec::new();
+        for _ in 0..count {
+            while let Some(until) = window.wait(now, 1, share) {
+                assert!(until > now);
+                now = until;
+            }
+            window.take(now, 1);
+            left.push(now);
+        }
+        left
+    }
+
+    #[test]
+    fn no_window_ever_holds_more_than_the_quota() {
+        let left = departures(Window::new(5, 10 * SECOND), 40, 1.0);
+        for (at, start) in left.iter().enumerate() {
+            let inside = left.iter().skip(at).take_while(|it| **it < *start + 10 * SECOND).count();
+            assert!(inside <= 5, "{inside} from {start:?}");
+        }
+        assert!(left[39] <= 75 * SECOND, "and the quota is used: {:?}", left[39]);
+    }
+
+    #[test]
+    fn a_smaller_share_is_slower_down_to_less_than_one_in_a_window() {
+        assert_eq!(departures(Window::new(4, 10 * SECOND), 3, 0.5)[2], Duration::from_millis(10_500));
+        assert_eq!(departures(Window::new(1, SECOND), 2, 0.25)[1], Duration::from_millis(4_200));
+    }
+
+    #[test]
+    fn costs_count_and_one_that_is_larger_than_all_waits_for_an_empty_window() {
+        let mut window = Window::new(10, 10 * SECOND);
+        window.take(Duration::ZERO, 6);
+        assert_eq!(window.wait(SECOND, 4, 1.0), None);
+        let free = Some(Duration::from_millis(10_500));
+        assert_eq!(window.wait(SECOND, 5, 1.0), free);
+        assert_eq!(window.wait(SECOND, 99, 1.0), free);
+        assert_eq!(window.wait(11 * SECOND, 99, 1.0), None);
+        assert_eq!(window.wait(SECOND, 0, 1.0), None);
+    }
+}

@@ -1,0 +1,300 @@
+//! The client that cannot write: GET, paged GET, `$batch` of GETs, and the reading cmdlets.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::{
+    Method, Url,
+    header::{HeaderName, HeaderValue},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::{
+    client::{
+        ReadError, ReadErrorKind, SignInError,
+        answer::{Failure, judge},
+        cmdlet,
+        pacing::{Priority, is_directory},
+        paging::Pages,
+        retry::Budget,
+        session::Core,
+        wire::{Attempt, Obstacle, Outgoing, PRIORITY, Try},
+    },
+    model::{Cloud, Exchange, GraphPath, Identity, ReadCmdlet, Service},
+};
+
+/// Attempts of one read.
+const ATTEMPTS: u32 = 6;
+const CONSISTENCY: HeaderName = HeaderName::from_static("consistencylevel");
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// A client that can only read. Cheap to clone.
+#[derive(Clone)]
+pub struct Reader {
+    core: Arc<Core>,
+    trace: Option<Trace>,
+    priority: Priority,
+}
+
+/// The exchanges that a traced reader made, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Trace {
+    exchanges: Arc<Mutex<Vec<Exchange>>>,
+}
+
+impl Trace {
+    /// Takes what was recorded so far.
+    pub fn take(&self) -> Vec<Exchange> {
+        let mut taken = std::mem::take(&mut *self.lock());
+        taken.sort_by_key(|exchange| exchange.started_mono_ms);
+        taken
+    }
+
+    fn push(&self, exchange: Exchange) {
+        self.lock().push(exchange);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Exchange>> {
+        self.exchanges.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One read, as it is asked for.
+struct Ask {
+    what: String,
+    out: Outgoing,
+    /// Whether it may travel in a `$batch`.
+    batch: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct GraphPage<T> {
+    value: Vec<T>,
+    #[serde(rename = "@odata.nextLink")]
+    next: Option<String>,
+}
+
+impl Reader {
+    pub(super) fn new(core: Arc<Core>) -> Self {
+        Self { core, trace: None, priority: Priority::Evidence }
+    }
+
+    /// A reader that shares everything with this one, and the record of what it will read.
+    pub fn traced(&self) -> (Self, Trace) {
+        let trace = Trace::default();
+        let reader = Self { trace: Some(trace.clone()), ..self.clone() };
+        (reader, trace)
+    }
+
+    /// A reader for what is good to know: it lets changes and evidence go first, here and at the service.
+    #[must_use]
+    pub fn enrichment(&self) -> Self {
+        Self { priority: Priority::Enrichment, ..self.clone() }
+    }
+
+    /// One Graph object.
+    pub async fn get<T: DeserializeOwned>(&self, path: &GraphPath) -> Result<T, ReadError> {
+        let ask = self.graph(path)?;
+        let answer = self.ask(&ask).await?;
+        serde_json::from_slice(&answer.body).map_err(|error| malformed(&ask.what, error))
+    }
+
+    /// A whole Graph collection, all pages.
+    pub async fn list<T: DeserializeOwned>(&self, path: &GraphPath) -> Result<Vec<T>, ReadError> {
+        let mut ask = self.graph(path)?;
+        let mut pages = self.pages(&ask.out);
+        let mut all = Vec::new();
+        loop {
+            let answer = self.ask(&ask).await;
+            let answer = answer.map_err(|error| pages.incomplete(error))?;
+            let page: GraphPage<T> =
+                serde_json::from_slice(&answer.body).map_err(|error| malformed(&ask.what, error))?;
+            all.extend(page.value);
+            let Some(link) = page.next else {
+                return Ok(all);
+            };
+            ask.out.url = follow(&mut pages, &link, &ask.what)?;
+            ask.batch = false;
+        }
+    }
+
+    /// The objects that a reading cmdlet gives, all pages. `anchor` is the mailbox that it concerns; an empty
+    /// `Identity` or `Mailbox` is refused, since Exchange would answer with every object of the tenant.
+    pub async fn cmdlet<T: DeserializeOwned>(
+        &self,
+        cmdlet: ReadCmdlet,
+        anchor: &str,
+        parameters: Map<String, Value>,
+    ) -> Result<Vec<T>, ReadError> {
+        let mailbox = cmdlet::concerns_mailbox(cmdlet.name(), &parameters);
+        let mut ask = self.invoke(cmdlet, anchor, &parameters)?;
+        let mut pages = self.pages(&ask.out);
+        let mut all = Vec::new();
+        loop {
+            let answer = self.ask(&ask).await.map_err(|mut error| {
+                if mailbox && error.kind == ReadErrorKind::NotFound {
+                    error.kind = ReadErrorKind::NoMailbox;
+                }
+                pages.incomplete(error)
+            })?;
+            let page: cmdlet::Page<'_> =
+                serde_json::from_slice(&answer.body).map_err(|error| malformed(&ask.what, error))?;
+            for object in &page.value {
+                let object = serde_json::from_str(object.get());
+                all.push(object.map_err(|error| malformed(&ask.what, error))?);
+            }
+            let Some(link) = &page.next else {
+                if page.is_cut() {
+                    return Err(malformed(&ask.what, "Exchange left objects out"));
+                }
+                return Ok(all);
+            };
+            ask.out.url = follow(&mut pages, link, &ask.what)?;
+        }
+    }
+
+    /// The tenant's time, as its `Date` headers show it (a lower bound, whole seconds).
+    pub fn server_now(&self) -> Timestamp {
+        self.core.wire.server_now()
+    }
+
+    /// The cloud that the tenant lives in.
+    pub fn cloud(&self) -> Cloud {
+        self.core.cloud
+    }
+
+    /// Who we are.
+    pub fn identity(&self) -> &Identity {
+        &self.core.identity
+    }
+
+    /// Who we are to one of the services: each has a token of its own, fetched when first needed.
+    pub async fn identity_of(&self, service: Service) -> Result<Identity, SignInError> {
+        self.core.wire.identity(service).await
+    }
+
+    /// A Graph GET. Advanced queries need `ConsistencyLevel`, on every page.
+    ///
+    /// Source: Graph "advanced query capabilities on directory objects".
+    fn graph(&self, path: &GraphPath) -> Result<Ask, ReadError> {
+        let what = format!("GET {}", path.as_str());
+        let Some(url) = graph_url(self.core.wire.base(Service::Graph), path) else {
+            let reason = "the path would be changed on its way";
+            return Err(ReadError::own(ReadErrorKind::Rejected, &what, reason));
+        };
+        let mut out = Outgoing::new(Service::Graph, Method::GET, url);
+        let query = out.url.query().unwrap_or_default();
+        if query.contains("$count=true") || query.contains("$search=") {
+            let eventual = HeaderValue::from_static("eventual");
+            out.headers.insert(CONSISTENCY, eventual);
+        }
+        self.mark(&mut out);
+        let batch = is_directory(&out.url);
+        Ok(Ask { what, out, batch })
+    }
+
+    fn invoke(&self, cmdlet: ReadCmdlet, anchor: &str, parameters: &Map<String, Value>) -> Result<Ask, ReadError> {
+        let what = cmdlet.name().to_owned();
+        let refuse = |reason: String| ReadError::own(ReadErrorKind::Rejected, &what, reason);
+        if let Some(name) = cmdlet::empty_identity(parameters) {
+            return Err(refuse(format!("an empty {name} would concern every object")));
+        }
+        let url = cmdlet::url(self.core.wire.base(Service::Exchange), &self.core.tenant_id);
+        let shown = cmdlet::body(cmdlet.name(), parameters);
+        let body = Bytes::from(shown.to_string());
+        let mut out = cmdlet::request(url, cmdlet.name(), anchor, body, shown)
+            .ok_or_else(|| refuse("the anchor holds a control character".to_owned()))?;
+        let pages = HeaderValue::from_static("odata.maxpagesize=1000");
+        out.headers.insert(PREFER, pages);
+        self.mark(&mut out);
+        let batch = false;
+        Ok(Ask { what, out, batch })
+    }
+
+    fn mark(&self, out: &mut Outgoing) {
+        out.priority = self.priority;
+        if self.priority == Priority::Enrichment {
+            out.headers.insert(PRIORITY, HeaderValue::from_static("Low"));
+        }
+    }
+
+    fn pages(&self, first: &Outgoing) -> Pages {
+        Pages::from(first.service, self.core.wire.base(first.service), &first.url)
+    }
+
+    /// Asks until there is a whole answer, or a reason why there will be none.
+    async fn ask(&self, ask: &Ask) -> Result<Exchange, ReadError> {
+        let core = &self.core;
+        let deadline = core.wire.deadline(core.deadline);
+        let mut budget = Budget::new(ATTEMPTS, deadline);
+        let mut renewed = false;
+        let mut number = 1;
+        loop {
+            let attempt = self.once(ask, number, budget.deadline()).await;
+            let attempt = attempt.map_err(|obstacle| obstacle.read_error(&ask.what))?;
+            if let Some(trace) = &self.trace {
+                trace.push(attempt.exchange.clone());
+            }
+            let Err(Failure { error, retry }) = judge(ask.out.service, &ask.what, &attempt) else {
+                return Ok(attempt.exchange);
+            };
+            let again = if attempt.token_renewed {
+                !std::mem::replace(&mut renewed, true)
+            } else {
+                retry && core.wire.pause(&attempt, &mut budget).await
+            };
+            if !again {
+                return Err(error);
+            }
+            number += 1;
+        }
+    }
+
+    async fn once(&self, ask: &Ask, number: u32, deadline: std::time::Duration) -> Result<Attempt, Obstacle> {
+        let this = Try { id: self.core.wire.request_id(), number, deadline };
+        if ask.batch && self.core.batcher.is_on() {
+            self.core.batcher.submit(ask.out.clone(), this).await
+        } else {
+            self.core.wire.attempt(&ask.out, &this).await
+        }
+    }
+}
+
+/// The address of a path; `None` when URL rules would make another path of it (`%2E%2E` is taken out).
+pub(super) fn graph_url(base: &Url, path: &GraphPath) -> Option<Url> {
+    let url = base.join(path.as_str()).ok()?;
+    let wanted = path.as_str().split('?').next()?;
+    (url.path() == wanted && url.fragment().is_none()).then_some(url)
+}
+
+fn follow(pages: &mut Pages, link: &str, what: &str) -> Result<Url, ReadError> {
+    pages.follow(link).map_err(|reason| malformed(what, reason))
+}
+
+fn malformed(what: &str, reason: impl ToString) -> ReadError {
+    ReadError::own(ReadErrorKind::Malformed, what, reason.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::Url;
+
+    use super::graph_url;
+    use crate::model::GraphPath;
+
+    #[test]
+    fn a_path_that_url_rules_would_shorten_is_no_address() {
+        let base = Url::parse("https://graph.microsoft.com").unwrap();
+        let user = |id: &str| GraphPath::v1().fixed("users").id(id).fixed("manager");
+        assert!(graph_url(&base, &user("..")).is_none());
+        assert!(graph_url(&base, &user(".")).is_none());
+        let odd = user("a/../b?c#d'e").select("id");
+        assert_eq!(
+            graph_url(&base, &odd).unwrap().as_str(),
+            "https://graph.microsoft.com/v1.0/users/a%2F..%2Fb%3Fc%23d%27e/manager?$select=id"
+        );
+    }
+}

@@ -1,0 +1,11 @@
+//! The client against small servers: one on wiremock for what HTTP says, one on bare sockets for what breaks.
+
+mod batches;
+mod cmdlets;
+mod cuts;
+mod logs;
+mod paces;
+mod reads;
+mod servers;
+mod sign_in;
+mod writes;

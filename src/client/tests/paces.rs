@@ -1,0 +1,169 @@
+//! How fast a session asks, seen by the service: fences, quotas, priorities, the deadline of the run.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use serde_json::{Map, Value, json};
+use wiremock::ResponseTemplate;
+
+use super::servers::{TENANT, Tenant, header, json_answer};
+use crate::{
+    client::{ReadErrorKind, Secrets, SendOutcome},
+    model::{Call, Clock as _, GraphPath, ReadCmdlet, Replay, Verb},
+};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn users() -> GraphPath {
+    GraphPath::v1().fixed("users")
+}
+
+fn block() -> Call {
+    let path = GraphPath::v1().fixed("users").id("u1");
+    Call::graph(Verb::Patch, path, Some(json!({"accountEnabled": false})), Replay::Set)
+}
+
+fn empty() -> ResponseTemplate {
+    json_answer(200, &json!({"value": []}))
+}
+
+/// The status that each request was answered with, in order.
+type Answers = Arc<Mutex<Vec<u16>>>;
+
+/// Throttles everybody until this moment of the clock; without a header where `said` is false.
+async fn throttled_until(tenant: &Tenant, path: &str, until: Duration, said: bool) -> Answers {
+    let (clock, answers) = (Arc::clone(&tenant.clock), Answers::default());
+    let log = Arc::clone(&answers);
+    tenant
+        .mount(path, move |_| {
+            let left = until.saturating_sub(clock.monotonic());
+            let answer = match (left.is_zero(), said) {
+                (true, _) => empty(),
+                (false, true) => {
+                    ResponseTemplate::new(429).insert_header("Retry-After", left.as_secs_f64().to_string().as_str())
+                }
+                (false, false) => ResponseTemplate::new(429),
+            };
+            log.lock().unwrap().push(if left.is_zero() { 200 } else { 429 });
+            answer
+        })
+        .await;
+    answers
+}
+
+#[tokio::test]
+async fn after_the_first_429_only_those_in_flight_are_answered_429() {
+    let tenant = Tenant::start().await;
+    let answers = throttled_until(&tenant, "/v1.0/users", 30 * SECOND, true).await;
+    let mut options = tenant.options();
+    options.batch = false;
+    // A manual clock jumps over the fence while other answers are still on their way, and they raise it again.
+    options.deadline = Duration::from_hours(9);
+    let (reader, path) = (tenant.open(options).await.reader(), users());
+    let reads = join_all((0..100).map(|_| reader.list::<Value>(&path))).await;
+    assert!(reads.iter().all(Result::is_ok), "no read is lost");
+    let answers = answers.lock().unwrap().clone();
+    let refused = answers.iter().filter(|status| **status == 429).count();
+    assert!((1..=16).contains(&refused), "{refused} of {}", answers.len());
+    assert_eq!(answers.len() - refused, 100);
+    let first_good = answers.iter().position(|status| *status == 200).unwrap();
+    assert!(answers[first_good..].iter().all(|status| *status == 200), "one burst");
+}
+
+#[tokio::test]
+async fn a_service_that_does_not_say_how_long_is_asked_once_a_second_at_most() {
+    let tenant = Tenant::start().await;
+    let path = "/v1.0/identityProtection/riskyUsers";
+    let answers = throttled_until(&tenant, path, 20 * SECOND, false).await;
+    let reader = tenant.plain_reader().await;
+    let path = GraphPath::v1().fixed("identityProtection/riskyUsers");
+    let reads = join_all((0..10).map(|_| reader.list::<Value>(&path))).await;
+    assert!(reads.iter().all(Result::is_ok), "{reads:?}");
+    let refused = answers.lock().unwrap().iter().filter(|status| **status == 429).count();
+    assert!((2..=5).contains(&refused), "{refused}: after 1, 2, 4, 8 and 16 seconds at most");
+    assert!(tenant.clock.monotonic() >= (20 + 9) * SECOND, "one by one");
+}
+
+#[tokio::test]
+async fn reports_are_read_five_in_ten_seconds() {
+    let tenant = Tenant::start().await;
+    tenant.mount("/v1.0/auditLogs/signIns", |_| empty()).await;
+    let reader = tenant.open(tenant.options()).await.reader();
+    let path = GraphPath::v1().fixed("auditLogs/signIns");
+    let reads = join_all((0..11).map(|_| reader.list::<Value>(&path))).await;
+    assert!(reads.iter().all(Result::is_ok));
+    assert!(tenant.clock.monotonic() >= 20 * SECOND);
+    assert_eq!(tenant.lines().await.len(), 11, "not in a batch, which would count for all of them");
+}
+
+#[tokio::test]
+async fn a_fence_of_exchange_leaves_graph_alone() {
+    let tenant = Tenant::start().await;
+    let invoke = format!("/adminapi/beta/{TENANT}/InvokeCommand");
+    throttled_until(&tenant, &invoke, 30 * SECOND, true).await;
+    tenant.mount("/v1.0/users", |_| empty()).await;
+    let reader = tenant.plain_reader().await;
+    let cmdlet = reader.cmdlet::<Value>(ReadCmdlet::GetRecipient, "a", Map::new());
+    let mut cmdlet = Box::pin(cmdlet);
+    // As far as its 429; then Graph is asked, before the fence has passed.
+    while tenant.requests().await.is_empty() {
+        assert!(futures_util::poll!(&mut cmdlet).is_pending());
+        tokio::task::yield_now().await;
+    }
+    reader.list::<Value>(&users()).await.unwrap();
+    assert!(tenant.clock.monotonic() < 30 * SECOND);
+    cmdlet.await.unwrap();
+}
+
+#[tokio::test]
+async fn the_service_is_told_what_matters() {
+    let tenant = Tenant::start().await;
+    tenant.mount("/v1.0/users", |_| empty()).await;
+    tenant.mount("/v1.0/users/u1", |_| ResponseTemplate::new(204)).await;
+    let session = tenant.plain().await;
+    session.sender().send(&block(), &Secrets::new(), "id").await;
+    session.reader().list::<Value>(&users()).await.unwrap();
+    session.reader().enrichment().list::<Value>(&users()).await.unwrap();
+    let priorities: Vec<_> =
+        tenant.requests().await.iter().map(|request| header(request, "x-ms-throttle-priority")).collect();
+    assert_eq!(priorities, ["High", "", "Low"]);
+}
+
+#[tokio::test]
+async fn nothing_is_sent_after_the_deadline_of_the_run() {
+    let tenant = Tenant::start().await;
+    tenant.mount("/v1.0/users", |_| empty()).await;
+    let mut options = tenant.options();
+    options.batch = false;
+    options.run_deadline = Some(Duration::from_mins(10));
+    let session = tenant.open(options).await;
+    tenant.clock.advance(Duration::from_mins(10) - SECOND);
+    session.reader().list::<Value>(&users()).await.unwrap();
+    tenant.clock.advance(SECOND);
+    let error = session.reader().list::<Value>(&users()).await.unwrap_err();
+    assert_eq!(error.kind, ReadErrorKind::Unavailable);
+    assert!(error.message.raw().contains("deadline"), "{error}");
+    let sent = session.sender().send(&block(), &Secrets::new(), "id").await;
+    assert!(matches!(&sent.outcome, SendOutcome::NotSent { reason } if reason.contains("deadline")), "{sent:?}");
+    assert!(sent.exchanges.is_empty());
+    tenant.clock.advance(Duration::from_hours(2));
+    let exchange = session.reader().cmdlet::<Value>(ReadCmdlet::GetRecipient, "a", Map::new()).await;
+    assert!(exchange.unwrap_err().message.raw().contains("deadline"));
+    assert_eq!((tenant.requests().await.len(), tenant.token_requests().await), (1, 1), "no token either");
+}
+
+#[tokio::test]
+async fn nobody_waits_beyond_the_deadline_of_the_run() {
+    let tenant = Tenant::start().await;
+    throttled_until(&tenant, "/v1.0/users", Duration::from_mins(4), true).await;
+    let mut options = tenant.options();
+    options.batch = false;
+    options.run_deadline = Some(Duration::from_mins(2));
+    let reader = tenant.open(options).await.reader();
+    let error = reader.list::<Value>(&users()).await.unwrap_err();
+    assert_eq!(error.kind, ReadErrorKind::Throttled);
+    assert_eq!(tenant.clock.monotonic(), Duration::ZERO, "it is told at once");
+}

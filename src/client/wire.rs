@@ -1,0 +1,367 @@
+//! One attempt of one request: pacing, the bearer token, the record. The only place that attaches a token.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::{
+    Method, Url,
+    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use serde_json::Value;
+
+use crate::{
+    client::{
+        Endpoints, ReadError, ReadErrorKind, SessionOptions, SignInError, challenge,
+        cmdlet::ANCHOR,
+        endpoints::same_origin,
+        pacing::{Budgeted, Fenced, Gates, Lane, Priority, units},
+        retry::{Budget, retry_after},
+        token::{Bearer, Tokens},
+        transport::{Fault, Parcel, Raw, Transport},
+    },
+    model::{Clock, Exchange, ExchangeOutcome, Identity, Service},
+};
+
+/// The used share of a quota: 0.8 to 1.8, and only there above 0.8.
+///
+/// Source: Graph "throttling guidance".
+const LIMIT_SHARE: HeaderName = HeaderName::from_static("x-ms-throttle-limit-percentage");
+/// Graph sheds the lowest first; `High` is for what a person asked for, `Low` for what can wait.
+///
+/// Source: Graph "throttling guidance", `x-ms-throttle-priority`.
+pub(super) const PRIORITY: HeaderName = HeaderName::from_static("x-ms-throttle-priority");
+/// Ours on the way out; Graph echoes it.
+pub(super) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
+
+/// A request as it is asked for, the same for all its attempts.
+#[derive(Clone)]
+pub(super) struct Outgoing {
+    /// Whose token it needs.
+    pub(super) service: Service,
+    /// Method.
+    pub(super) method: Method,
+    /// Where to.
+    pub(super) url: Url,
+    /// Headers, without the token.
+    pub(super) headers: HeaderMap,
+    /// Exact bytes of the body.
+    pub(super) body: Option<Bytes>,
+    /// The body as it may be kept: secrets as placeholders.
+    pub(super) shown: Option<Value>,
+    /// How much it matters.
+    pub(super) priority: Priority,
+    /// Resource units that it costs.
+    pub(super) units: u32,
+}
+
+impl Outgoing {
+    /// A request without a body.
+    pub(super) fn new(service: Service, method: Method, url: Url) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let units = units(&method, &url);
+        let priority = Priority::Evidence;
+        Self { service, method, url, headers, body: None, shown: None, priority, units }
+    }
+}
+
+/// Which attempt it is, and what limits it.
+#[derive(Clone)]
+pub(super) struct Try {
+    /// `client-request-id`.
+    pub(super) id: String,
+    /// 1 for the first.
+    pub(super) number: u32,
+    /// On the monotonic clock.
+    pub(super) deadline: Duration,
+}
+
+/// An attempt that was made.
+#[derive(Clone, Debug)]
+pub(super) struct Attempt {
+    /// As evidence.
+    pub(super) exchange: Exchange,
+    /// Why there is no whole answer.
+    pub(super) fault: Option<Fault>,
+    /// What the answer asks for.
+    pub(super) retry_after: Option<Duration>,
+    /// It was a 401, or a claims challenge, and the next attempt will use a new token.
+    pub(super) token_renewed: bool,
+    /// A fresh token was refused too: what that means.
+    pub(super) cut_off: Option<&'static str>,
+}
+
+/// Why no attempt was made.
+#[derive(Clone, Debug)]
+pub(super) enum Obstacle {
+    /// No token.
+    SignIn(SignInError),
+    /// The service holds everybody back for longer than this request may take.
+    Fenced {
+        /// Until then, by our clock.
+        until: Timestamp,
+    },
+    /// The address is not the service's own: no token goes there.
+    Foreign,
+    /// The deadline of the run has passed.
+    Deadline,
+    /// The program is ending.
+    Interrupted,
+}
+
+impl Obstacle {
+    /// In words.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Self::SignIn(error) => error.to_string(),
+            Self::Fenced { until } => format!("throttled by the service until {until:.0}"),
+            Self::Foreign => "the address is not the service's own".to_owned(),
+            Self::Deadline => "the deadline of the run has passed".to_owned(),
+            Self::Interrupted => "interrupted".to_owned(),
+        }
+    }
+
+    /// As the end of a read.
+    pub(super) fn read_error(&self, what: &str) -> ReadError {
+        let kind = match self {
+            Self::SignIn(error) if error.codes.is_empty() => ReadErrorKind::Unavailable,
+            Self::Deadline | Self::Interrupted => ReadErrorKind::Unavailable,
+            Self::SignIn(_) => ReadErrorKind::Denied,
+            Self::Fenced { .. } => ReadErrorKind::Throttled,
+            Self::Foreign => ReadErrorKind::Malformed,
+        };
+        ReadError::own(kind, what, self.reason())
+    }
+}
+
+/// The requests of a session.
+pub(super) struct Wire {
+    endpoints: Endpoints,
+    transport: Arc<Transport>,
+    tokens: Tokens,
+    gates: Gates,
+    /// When the session ends, on the monotonic clock.
+    run_deadline: Option<Duration>,
+}
+
+impl Wire {
+    /// Connects to nothing yet.
+    pub(super) fn new(options: SessionOptions, clock: Arc<dyn Clock>) -> Result<Self, SignInError> {
+        let began = clock.monotonic();
+        let transport = Arc::new(Transport::new(&options, Arc::clone(&clock))?);
+        Ok(Self {
+            endpoints: options.endpoints.clone(),
+            tokens: Tokens::new(&options, Arc::clone(&transport), clock)?,
+            transport,
+            gates: Gates::default(),
+            run_deadline: options.run_deadline.map(|length| began + length),
+        })
+    }
+
+    /// Who the token of a service says that we are.
+    pub(super) async fn identity(&self, service: Service) -> Result<Identity, SignInError> {
+        Ok(self.tokens.bearer(service).await?.identity.clone())
+    }
+
+    /// Time and waiting.
+    pub(super) fn clock(&self) -> &dyn Clock {
+        &*self.transport.clock
+    }
+
+    /// The tenant's time.
+    pub(super) fn server_now(&self) -> Timestamp {
+        self.transport.server_time.now(self.clock())
+    }
+
+    /// A new `client-request-id`.
+    pub(super) fn request_id(&self) -> String {
+        self.transport.draw.request_id()
+    }
+
+    /// The base of a service.
+    pub(super) fn base(&self, service: Service) -> &Url {
+        self.endpoints.base(service)
+    }
+
+    /// Makes one attempt. Nothing that takes time stands between the look at the fence and the sending.
+    pub(super) async fn attempt(&self, out: &Outgoing, this: &Try) -> Result<Attempt, Obstacle> {
+        let lane = self.lane(out);
+        let (places, bearer) = loop {
+            self.check_deadline()?;
+            self.tokens.bearer(out.service).await.map_err(Obstacle::SignIn)?;
+            let entered = lane.enter(self.clock(), this.deadline).await;
+            let places = entered.map_err(|Fenced { until }| self.fenced(until))?;
+            let bearer = self.tokens.bearer(out.service).await.map_err(Obstacle::SignIn)?;
+            self.check_deadline()?;
+            if !lane.is_fenced(self.clock().monotonic()) {
+                break (places, bearer);
+            }
+        };
+        let mut headers = out.headers.clone();
+        self.authorize(out, &bearer, &mut headers)?;
+        if let Ok(id) = HeaderValue::from_str(&this.id) {
+            headers.insert(CLIENT_REQUEST_ID, id);
+        }
+        let parcel = Parcel { method: out.method.clone(), url: out.url.clone(), headers, body: out.body.clone() };
+        let raw = self.transport.send(parcel).await;
+        drop(places);
+        log(out, this, &raw);
+        let share = raw.headers.get(LIMIT_SHARE).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let mut attempt = record(out, this, raw);
+        match (attempt.exchange.outcome, share) {
+            (ExchangeOutcome::Throttled, _) => self.throttled(out, attempt.retry_after),
+            (_, Some(share)) => lane.used(self.clock().monotonic(), share),
+            (ExchangeOutcome::Ok, None) => lane.answered(),
+            _ => {}
+        }
+        self.renew(out.service, &bearer, &mut attempt).await;
+        Ok(attempt)
+    }
+
+    /// What a 401 or 403 means for the token: a claims challenge is met once; an ageing token is replaced.
+    ///
+    /// Source: Graph answers insufficient claims with 403 too ("error responses").
+    async fn renew(&self, service: Service, bearer: &Arc<Bearer>, attempt: &mut Attempt) {
+        let Some(status @ (401 | 403)) = attempt.exchange.status else {
+            return;
+        };
+        if let Some(claims) = demanded(&attempt.exchange) {
+            attempt.token_renewed = self.tokens.challenged(service, bearer, claims).await;
+            attempt.cut_off = (!attempt.token_renewed).then(|| self.tokens.who());
+        } else if status == 401 {
+            attempt.token_renewed = self.tokens.forget(service, bearer).await;
+        }
+    }
+
+    /// Holds back all that draw on the same budget.
+    pub(super) fn throttled(&self, out: &Outgoing, wait: Option<Duration>) {
+        self.lane(out).throttled(self.clock().monotonic(), wait);
+    }
+
+    /// Waits before the next attempt, as the answer or our own backoff says; false when the budget is used up.
+    /// Who was throttled waits at the gate, with all others.
+    pub(super) async fn pause(&self, attempt: &Attempt, budget: &mut Budget) -> bool {
+        let own = budget.backoff(&self.transport.draw);
+        let wait = attempt.retry_after.unwrap_or(own);
+        let next = self.clock().monotonic() + wait;
+        if !budget.allows(attempt.exchange.attempt, next) {
+            return false;
+        }
+        if attempt.exchange.outcome != ExchangeOutcome::Throttled {
+            self.clock().sleep(wait).await;
+        }
+        true
+    }
+
+    fn check_deadline(&self) -> Result<(), Obstacle> {
+        let over = self.run_deadline.is_some_and(|end| self.clock().monotonic() >= end);
+        if over { Err(Obstacle::Deadline) } else { Ok(()) }
+    }
+
+    /// When a request that is asked for now has to be settled.
+    pub(super) fn deadline(&self, longest: Duration) -> Duration {
+        let own = self.clock().monotonic() + longest;
+        self.run_deadline.map_or(own, |end| own.min(end))
+    }
+
+    fn lane(&self, out: &Outgoing) -> Lane {
+        self.gates.lane(&Budgeted {
+            service: out.service,
+            method: &out.method,
+            url: &out.url,
+            mailbox: out.headers.get(ANCHOR).and_then(|value| value.to_str().ok()),
+            priority: out.priority,
+            units: out.units,
+        })
+    }
+
+    /// Attaches the token, if scheme, host and port are those of the service that it is for.
+    fn authorize(&self, out: &Outgoing, bearer: &Bearer, headers: &mut HeaderMap) -> Result<(), Obstacle> {
+        if !same_origin(&out.url, self.base(out.service)) {
+            return Err(Obstacle::Foreign);
+        }
+        headers.insert(AUTHORIZATION, bearer.header().map_err(Obstacle::SignIn)?);
+        Ok(())
+    }
+
+    fn fenced(&self, until: Duration) -> Obstacle {
+        let wait = until.saturating_sub(self.clock().monotonic());
+        let now = self.clock().now();
+        let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
+        Obstacle::Fenced { until }
+    }
+}
+
+/// The claims that an answer demands of the token.
+pub(super) fn demanded(exchange: &Exchange) -> Option<String> {
+    let headers = exchange.response_headers.iter();
+    let asking = headers.filter(|(name, _)| name.eq_ignore_ascii_case(WWW_AUTHENTICATE.as_str()));
+    challenge::demanded(asking.map(|(_, value)| value.as_str()))
+}
+
+/// What the status line shows; `throttling` is whether a `Retry-After` came with it.
+pub(super) fn outcome_of(status: u16, throttling: bool) -> ExchangeOutcome {
+    match status {
+        200..=299 => ExchangeOutcome::Ok,
+        404 => ExchangeOutcome::NotFound,
+        401 | 403 => ExchangeOutcome::Denied,
+        429 => ExchangeOutcome::Throttled,
+        503 if throttling => ExchangeOutcome::Throttled,
+        400..=499 => ExchangeOutcome::Rejected,
+        _ => ExchangeOutcome::ServerError,
+    }
+}
+
+fn record(out: &Outgoing, this: &Try, raw: Raw) -> Attempt {
+    let retry_after = raw
+        .headers
+        .get(RETRY_AFTER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| retry_after(value, raw.server_date.unwrap_or(raw.ended)));
+    let outcome = match (&raw.fault, raw.status) {
+        (Some(Fault::NotSent(_)), _) => ExchangeOutcome::NotSent,
+        (Some(Fault::Lost(_) | Fault::TooLarge | Fault::Compressed), _) | (None, None) => ExchangeOutcome::Lost,
+        (None, Some(status)) => outcome_of(status, retry_after.is_some()),
+    };
+    let response_headers = raw
+        .headers
+        .iter()
+        .map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.as_str().to_owned(), value)
+        })
+        .collect();
+    let exchange = Exchange {
+        client_request_id: this.id.clone(),
+        attempt: this.number,
+        method: out.method.to_string(),
+        url: out.url.to_string(),
+        request_body: out.shown.clone(),
+        status: raw.status,
+        response_headers,
+        started: raw.started,
+        ended: raw.ended,
+        started_mono_ms: u64::try_from(raw.started_mono.as_millis()).unwrap_or(u64::MAX),
+        server_date: raw.server_date,
+        outcome,
+        batch: None,
+        body: raw.body,
+    };
+    Attempt { exchange, fault: raw.fault, retry_after, token_renewed: false, cut_off: None }
+}
+
+/// What may be logged: method, path, status, ids, time. Never a query, a header or a body.
+fn log(out: &Outgoing, this: &Try, raw: &Raw) {
+    let request_id = raw.headers.get("request-id").and_then(|id| id.to_str().ok());
+    tracing::debug!(
+        method = %out.method,
+        path = out.url.path(),
+        status = raw.status,
+        attempt = this.number,
+        client_request_id = this.id,
+        request_id,
+        ms = raw.ended.duration_since(raw.started).as_millis(),
+        "request"
+    );
+}
