@@ -12,5 +12,6 @@
 //! ```
 
 pub mod client;
+pub mod journal;
 pub mod model;
 pub mod playbook;

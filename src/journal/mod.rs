@@ -1,0 +1,47 @@
+//! The record of a run: chained lines, evidence files, and the check that nobody altered them since.
+//!
+//! Everything here is about a folder on disk; nothing here knows what an action is or sends a request. What the
+//! folder looks like, and how to check it without this program, is in `docs/evidence-format.md`.
+
+mod checkpoint;
+mod commit;
+mod disk;
+mod error;
+mod evidence;
+mod folder;
+mod hash;
+mod ledger;
+mod merkle;
+mod note;
+mod prove;
+mod record;
+mod recover;
+mod seal;
+mod spill;
+mod strict;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+pub mod verify;
+mod words;
+mod writer;
+
+pub use checkpoint::Anchor;
+pub use error::JournalError;
+pub use evidence::read_head;
+pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool};
+pub use hash::sha256_hex;
+pub use ledger::Earlier;
+pub use note::{Vkey, VkeyError};
+pub use prove::{ProofError, Proven, check_proof, prove};
+pub use record::{Approval, Continues, EvidenceRef, FileRef, Line, Purpose, Record, SentOutcome, Torn};
+pub use verify::{Finding, Trust, Verdict, Verification, verify, verify_with};
+pub use writer::{Closing, Journal};
+
+/// Version of the run header.
+pub const RUN_FORMAT: &str = "staunch.run/v1";
+/// Version of the journal's lines.
+pub const JOURNAL_FORMAT: &str = "staunch.journal/v1";
+/// Version of the manifest.
+pub const MANIFEST_FORMAT: &str = "staunch.manifest/v1";

@@ -1,0 +1,261 @@
+//! Runs for tests: what an honest program writes for a small incident. And the second verifier, `tests/verify.py`, which
+//! must agree with ours wherever both are asked.
+
+use std::{path::Path, path::PathBuf, process::Command, sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::{
+    journal::{
+        Approval, Closing, Journal, Mode, PlaybookRef, Purpose, RUN_FORMAT, Record, RunHeader, SentOutcome, Tool,
+        Trust, Verification, Vkey, sha256_hex, verify_with,
+    },
+    model::{
+        Call, Cloud, Exchange, ExchangeOutcome, GraphPath, HandOver, Identity, IdentityKind, ManualClock, Outcome,
+        Replay, SecretSlot, Target, Untrusted, Verb, Verdict,
+    },
+};
+
+pub(crate) const PLAYBOOK: &[u8] = b"schema: staunch/v1\nid: takeover\n";
+pub(crate) const USER: &str = "johanna@contoso.example";
+
+/// When the tests' incident is contained.
+pub(crate) fn noon() -> Timestamp {
+    "2023-12-12T12:00:00Z".parse().unwrap()
+}
+
+pub(crate) fn plan() -> Vec<u8> {
+    plan_file(&json!({"title": "Account takeover", "stages": [], "recipients": ["age1x"]}))
+}
+
+/// `plan.json` around a plan.
+pub(crate) fn plan_file(plan: &Value) -> Vec<u8> {
+    format!(r#"{{"digest":"{}","plan":{plan}}}"#, plan_digest(plan)).into_bytes()
+}
+
+pub(crate) fn plan_digest(plan: &Value) -> String {
+    format!("sha256:{}", sha256_hex(plan.to_string().as_bytes()))
+}
+
+pub(crate) fn header(run_id: &str, plan: &[u8]) -> RunHeader {
+    RunHeader {
+        format: RUN_FORMAT.into(),
+        run_id: run_id.into(),
+        case: "ir-7".into(),
+        tool: Tool { name: "staunch".into(), version: "0.1.0".into() },
+        host: "ws1".into(),
+        os_user: "ilse".into(),
+        started: noon(),
+        mode: Mode::Apply,
+        undo_of: None,
+        tenant_id: "11111111-1111-4111-8111-111111111111".into(),
+        cloud: Cloud::Global,
+        identity: Identity {
+            tenant_id: "11111111-1111-4111-8111-111111111111".into(),
+            app_id: "22222222-2222-4222-8222-222222222222".into(),
+            object_id: "33333333-3333-4333-8333-333333333333".into(),
+            kind: IdentityKind::Application,
+            user_principal_name: None,
+            permissions: vec!["User.Read.All".into()],
+            directory_roles: Vec::new(),
+            token_id: Some("uti1".into()),
+            expires: None,
+        },
+        playbook: Some(PlaybookRef { id: "takeover".into(), version: "1.0.0".into(), sha256: sha256_hex(PLAYBOOK) }),
+        plan_sha256: sha256_hex(plan),
+        plan_id: "p1".into(),
+        command: vec!["staunch".into(), "run".into()],
+    }
+}
+
+pub(crate) fn exchange(id: &str, method: &str, url: &str, body: &str) -> Exchange {
+    Exchange {
+        client_request_id: id.into(),
+        attempt: 1,
+        method: method.into(),
+        url: url.into(),
+        request_body: None,
+        status: Some(200),
+        response_headers: vec![("Date".into(), "Tue, 12 Dec 2023 12:00:00 GMT".into())],
+        started: noon(),
+        ended: noon(),
+        started_mono_ms: 5,
+        server_date: Some(noon()),
+        outcome: ExchangeOutcome::Ok,
+        batch: None,
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+pub(crate) fn target(kind: &str, id: &str, name: &str) -> Target {
+    Target {
+        kind: kind.into(),
+        id: id.into(),
+        name: Untrusted::from(name),
+        of: (kind != "user").then(|| Untrusted::from(USER)),
+        lane: "u1".into(),
+        workload: None,
+        data: Value::Null,
+    }
+}
+
+pub(crate) fn approved() -> Record {
+    let plan: Value = serde_json::from_slice(&plan()).unwrap();
+    Record::Approved {
+        digest: plan_digest(&plan["plan"]),
+        by: "ilse".into(),
+        how: Approval::Prompt,
+        overrides: Vec::new(),
+    }
+}
+
+pub(crate) fn observed(change: &str, state: Value) -> Record {
+    Record::Observed {
+        change: change.into(),
+        state: Some(state),
+        caveats: Vec::new(),
+        error: None,
+        purpose: Purpose::Before,
+    }
+}
+
+pub(crate) fn intent(change: &str, id: &str, wanted: Value) -> Record {
+    let path = GraphPath::v1().fixed("users").id("u1");
+    Record::Intent {
+        change: change.into(),
+        call: 0,
+        client_request_id: id.into(),
+        request: Call::graph(Verb::Patch, path, Some(wanted.clone()), Replay::Set),
+        wanted,
+        server_time: noon(),
+    }
+}
+
+/// An intent whose call sets a password that is handed over sealed.
+pub(crate) fn secret_intent(change: &str, id: &str) -> Record {
+    let mut record = intent(change, id, json!({"passwordProfile": {"password": Call::secret("password")}}));
+    if let Record::Intent { request, .. } = &mut record {
+        request.secrets.push(SecretSlot { name: "password".into(), owner: USER.into(), hand_over: HandOver::Sealed });
+    }
+    record
+}
+
+pub(crate) fn sent(change: &str, id: &str, outcome: SentOutcome) -> Record {
+    Record::Sent {
+        change: change.into(),
+        call: 0,
+        client_request_id: id.into(),
+        outcome,
+        status: Some(204),
+        reason: None,
+        code: None,
+        warnings: Vec::new(),
+    }
+}
+
+pub(crate) fn verified(change: &str, state: Value) -> Record {
+    Record::Verified {
+        change: change.into(),
+        verdict: Verdict::Holds,
+        reads: 1,
+        waited_ms: 0,
+        state: Some(state),
+        error: None,
+    }
+}
+
+pub(crate) fn ended(change: &str, outcome: Outcome, target: Target, states: [Option<Value>; 2]) -> Record {
+    let [before, after] = states;
+    Record::Ended {
+        change: change.into(),
+        outcome,
+        reason: match outcome {
+            Outcome::Done => "the state was read back".into(),
+            other => format!("the change is {}", other.word()),
+        },
+        before,
+        after,
+        target: Box::new(target),
+        caveats: Vec::new(),
+    }
+}
+
+/// What both verifiers say of a folder: ours, and the one in Python, whose verdict must be the same.
+pub(crate) fn both(run: &Path, keys: &[&Vkey]) -> Verification {
+    let ours = verify_with(run, &Trust::keys(keys.iter().map(|key| (*key).clone())));
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verify.py");
+    let keys = keys.iter().map(ToString::to_string);
+    match Command::new("python3").arg(script).arg(run).args(keys).output() {
+        Ok(output) => {
+            let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+            assert_eq!(said["verdict"], ours.verdict.word(), "{said}\n{ours:#?}");
+            let code = if ours.verdict.is_good() { 0 } else { 5 };
+            assert_eq!(output.status.code(), Some(code));
+        }
+        Err(error) => println!("skipped: the verifier in Python cannot be run: {error}"),
+    }
+    ours
+}
+
+/// A journal under test with the clock that it runs on.
+pub(crate) struct Bench {
+    pub(crate) journal: Journal,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+impl Bench {
+    pub(crate) fn new(case: &Path, run_id: &str) -> Self {
+        Self::with_plan(case, run_id, &plan())
+    }
+
+    pub(crate) fn with_plan(case: &Path, run_id: &str, plan: &[u8]) -> Self {
+        let clock = ManualClock::at(noon());
+        let header = header(run_id, plan);
+        let journal = Journal::create(case, &header, plan, Some(PLAYBOOK), clock.clone()).unwrap();
+        Self { journal, clock }
+    }
+
+    /// Appends a line, a second after the one before it.
+    pub(crate) async fn add(&self, record: Record, exchanges: Vec<Exchange>) {
+        self.clock.advance(Duration::from_secs(1));
+        self.journal.append(record, exchanges).await.unwrap();
+    }
+
+    pub(crate) async fn close(self) -> PathBuf {
+        let run = self.journal.run_dir().to_owned();
+        let closing = Closing { last_cut_off_ms: Some(4000), contained_ms: Some(7000) };
+        self.journal.close(closing).await.unwrap();
+        run
+    }
+
+    /// One change from snapshot to proof.
+    pub(crate) async fn change(&self, change: &str, target: Target, states: [Value; 2]) {
+        let [before, after] = states;
+        let url = "https://graph.example/v1.0/users/u1";
+        let read = |id: &str, state: &Value| vec![exchange(&format!("{change}-{id}"), "GET", url, &state.to_string())];
+        let id = format!("{change}-call");
+        self.add(observed(change, before.clone()), read("before", &before)).await;
+        self.add(intent(change, &id, after.clone()), vec![]).await;
+        self.add(sent(change, &id, SentOutcome::Accepted), vec![exchange(&id, "PATCH", url, "")]).await;
+        self.add(verified(change, after.clone()), read("after", &after)).await;
+        let states = [Some(before), Some(after)];
+        self.add(ended(change, Outcome::Done, target, states), vec![]).await;
+    }
+}
+
+/// Two changes that went well, up to but without the close.
+pub(crate) async fn small(case: &Path, run_id: &str) -> Bench {
+    let bench = Bench::new(case, run_id);
+    bench.add(approved(), vec![]).await;
+    let stage = || "cut".to_owned();
+    bench.add(Record::StageStarted { stage: stage() }, vec![]).await;
+    let user = target("user", "u1", USER);
+    let states = [json!({"accountEnabled": true}), json!({"accountEnabled": false})];
+    bench.change("c001", user, states).await;
+    let rule = target("inbox-rule", "r1", "..");
+    let states = [json!({"enabled": true}), json!({"enabled": false})];
+    bench.change("c002", rule, states).await;
+    bench.add(Record::StageEnded { stage: stage() }, vec![]).await;
+    bench
+}

@@ -1,0 +1,9 @@
+//! The record as a whole: written, crashed, taken up again, tampered with.
+
+#[cfg(target_os = "linux")]
+mod by_hand;
+mod matrix;
+mod properties;
+mod recovery;
+mod rules;
+mod writing;

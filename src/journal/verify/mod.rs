@@ -1,0 +1,210 @@
+//! Whether a run's folder is what was written: every finding that digests, the chain and the rules of a run allow,
+//! from the folder alone. It never writes, never panics, and does not stop at the first problem.
+//!
+//! Nothing is called good without a signature, and nothing authentic without a key from elsewhere: whoever can write
+//! to the folder could make all of it anew under a key of their own.
+
+mod chain;
+mod files;
+mod finding;
+mod ledger;
+mod plan;
+mod policy;
+mod signed;
+mod trust;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use finding::{Code, Finding, Severity};
+pub use trust::{PolicyError, Trust};
+
+use crate::journal::{
+    Anchor, RunHeader, disk,
+    folder::{HEADER, JOURNAL, PLAN},
+    strict,
+};
+use chain::Chain;
+use finding::Findings;
+
+/// What a folder is worth as a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Complete and signed, by a key that was given from elsewhere.
+    Authentic,
+    /// Complete and signed, and everything fits together; but no key was given, so it may be a forgery as a whole.
+    Consistent,
+    /// Everything fits together as far as it goes, but the run was not closed: it is still going on, or crashed.
+    Open,
+    /// As `open`, and the last line is incomplete.
+    TornTail,
+    /// Something does not fit.
+    Broken,
+}
+
+impl std::fmt::Display for Verdict {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
+impl Verdict {
+    /// Whether the record is whole and signed. `consistent` is, and is still not authenticated.
+    pub fn is_good(self) -> bool {
+        matches!(self, Self::Authentic | Self::Consistent)
+    }
+
+    /// The word that is shown and written.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Authentic => "authentic",
+            Self::Consistent => "consistent",
+            Self::Open => "open",
+            Self::TornTail => "torn-tail",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// What verification came to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Verification {
+    /// In one word.
+    pub verdict: Verdict,
+    /// Whole lines in the journal.
+    pub records: u64,
+    /// SHA-256 of the last whole line.
+    pub head: String,
+    /// The key that signs, and the root over all whole lines: whoever noted them elsewhere can tell whether the
+    /// journal was written anew. None where no key can be read.
+    pub anchor: Option<Anchor>,
+    /// Problems first, then notes; each in the order of the journal.
+    pub findings: Vec<Finding>,
+}
+
+impl Verification {
+    /// What makes the record broken.
+    pub fn problems(&self) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(|finding| finding.severity == Severity::Problem)
+    }
+}
+
+/// How often a folder is read again that changed under the reading.
+const READINGS: u32 = 3;
+
+/// Checks the folder of a run, be it closed, crashed or still being written, with nothing but the folder.
+pub fn verify(run: &Path) -> Verification {
+    verify_with(run, &Trust::default())
+}
+
+/// Checks the folder of a run against keys from elsewhere.
+pub fn verify_with(run: &Path, trust: &Trust) -> Verification {
+    let mut before = size(run);
+    let mut verification = read(run, trust);
+    for _ in 1..READINGS {
+        let after = size(run);
+        if verification.verdict != Verdict::Broken || after == before {
+            break;
+        }
+        before = after;
+        verification = read(run, trust);
+    }
+    verification
+}
+
+/// How much there is: it only grows while a run goes on.
+fn size(run: &Path) -> (usize, Option<u64>) {
+    let journal = run.join(JOURNAL).symlink_metadata().ok();
+    (files::list(run, &mut Findings::default()).len(), journal.map(|journal| journal.len()))
+}
+
+fn read(run: &Path, trust: &Trust) -> Verification {
+    let mut found = Findings::default();
+    // Before the journal: in a run that goes on, a file is there before its line is.
+    let tree = files::list(run, &mut found);
+    let journal = match disk::read_plain(&run.join(JOURNAL)) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            found.file(Code::UnreadableFile, JOURNAL, chain_of(&error));
+            Vec::new()
+        }
+    };
+    let header = header(run, &mut found);
+    let chain = Chain::read(&journal, header.as_ref(), &mut found);
+    let plan = files::opened(run, &chain, header.as_ref(), &mut found);
+    let plan = plan.and_then(|bytes| plan::read(&bytes, &mut found));
+    files::evidence(run, &chain, &mut found);
+    files::sealed(run, &journal, &chain, &tree, &mut found);
+    files::unlisted(&chain, &tree, &mut found);
+    files::handed_over(run, &chain, &mut found);
+    policy::check(&chain, plan.as_ref(), &mut found);
+    ledger::check(run, &chain, &mut found);
+    let anchor = signed::check(run, (&journal, &chain), (header.as_ref(), &tree), trust, &mut found);
+    name_of_folder(run, header.as_ref(), &mut found);
+    let verdict = if found.has_problem() {
+        Verdict::Broken
+    } else if chain.torn > 0 {
+        Verdict::TornTail
+    } else if !chain.closed() {
+        Verdict::Open
+    } else if trust.is_empty() {
+        Verdict::Consistent
+    } else {
+        Verdict::Authentic
+    };
+    let records = chain.lines.len() as u64;
+    Verification { verdict, records, head: chain.head, anchor, findings: found.sorted() }
+}
+
+fn header(run: &Path, found: &mut Findings) -> Option<RunHeader> {
+    let bytes = match disk::read_plain(&run.join(HEADER)) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            found.file(Code::UnreadableFile, HEADER, chain_of(&error));
+            return None;
+        }
+    };
+    match strict::from_slice(&bytes) {
+        Ok(header) => Some(header),
+        Err(error) => {
+            found.file(Code::BadHeader, HEADER, finding::shown(&error.to_string()));
+            None
+        }
+    }
+}
+
+fn name_of_folder(run: &Path, header: Option<&RunHeader>, found: &mut Findings) {
+    let name = run.canonicalize().ok();
+    let name = name.as_deref().and_then(Path::file_name);
+    if let (Some(name), Some(header)) = (name, header)
+        && name != header.run_id.as_str()
+    {
+        found.note(Code::FolderRenamed, "the folder does not bear the name of its run");
+    }
+}
+
+/// An error with its sources, in one line.
+fn chain_of(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        next = error.source();
+    }
+    finding::shown(&text)
+}
+
+/// The plan's file, where it can be read.
+fn read_plan(run: &Path, found: &mut Findings) -> Option<Vec<u8>> {
+    match disk::read_plain(&run.join(PLAN)) {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            found.file(Code::UnreadableFile, PLAN, chain_of(&error));
+            None
+        }
+    }
+}

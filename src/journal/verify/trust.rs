@@ -1,0 +1,102 @@
+//! What is trusted from elsewhere: keys that were noted when a run began, or a file that lists them.
+
+use crate::journal::{
+    VkeyError,
+    note::{Note, Vkey},
+};
+
+/// Keys of runs that are trusted. With none, a record can be whole but not authentic.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trust {
+    keys: Vec<Vkey>,
+}
+
+/// Why a policy cannot be used; lines count from 1.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A key on this line is none.
+    #[error("use the key of line {line} of the policy")]
+    Key {
+        /// Which line.
+        line: usize,
+        /// Why.
+        source: VkeyError,
+    },
+    /// A line asks for something that this version cannot check, so nothing may be called authentic.
+    #[error("understand line {line} of the policy: only `log KEY` and `quorum none` are known")]
+    Unknown {
+        /// Which line.
+        line: usize,
+    },
+    /// Nothing is trusted.
+    #[error("find a `log` line in the policy")]
+    Empty,
+}
+
+impl Trust {
+    /// These keys.
+    pub fn keys(keys: impl IntoIterator<Item = Vkey>) -> Self {
+        Self { keys: keys.into_iter().collect() }
+    }
+
+    /// The `log` lines of a policy (c2sp.org/tlog-policy). Witnesses are not supported, and lines that ask for them
+    /// are refused.
+    ///
+    /// # Errors
+    /// When a line is not understood, or no key is there.
+    pub fn policy(text: &str) -> Result<Self, PolicyError> {
+        let mut keys = Vec::new();
+        for (line, words) in (1..).zip(text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>())) {
+            match words.as_slice() {
+                [] => {}
+                [first, ..] if first.starts_with('#') => {}
+                ["log", key] | ["log", key, _] => {
+                    keys.push(key.parse::<Vkey>().map_err(|source| PolicyError::Key { line, source })?);
+                }
+                ["quorum", "none"] => {}
+                _ => return Err(PolicyError::Unknown { line }),
+            }
+        }
+        if keys.is_empty() { Err(PolicyError::Empty) } else { Ok(Self::keys(keys)) }
+    }
+
+    /// Whether nothing is trusted.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// Both.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.keys.extend(other.keys);
+        self
+    }
+
+    pub(super) fn has(&self, key: &str) -> bool {
+        key.parse::<Vkey>().is_ok_and(|key| self.keys.contains(&key))
+    }
+
+    /// The trusted key that signed a note.
+    pub(crate) fn signer(&self, note: &Note<'_>) -> Option<&Vkey> {
+        self.keys.iter().find(|key| note.is_signed_by(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PolicyError, Trust};
+    use crate::journal::{VkeyError, checkpoint::Signer};
+
+    #[test]
+    fn a_policy_is_read_or_refused() {
+        let key = Signer::draw("c", "r").unwrap().vkey();
+        let trust =
+            Trust::policy(&format!("# case 7\n\nlog {key}\nlog {key} https://x.example\nquorum none\n")).unwrap();
+        assert!(trust.has(&key));
+        assert!(!trust.has("other"));
+        assert_eq!(Trust::policy("quorum none\n"), Err(PolicyError::Empty));
+        assert_eq!(Trust::policy(&format!("log {key}\nwitness w {key}\n")), Err(PolicyError::Unknown { line: 2 }));
+        let error = Trust::policy(&format!("log x{key}\n")).unwrap_err();
+        assert_eq!(error, PolicyError::Key { line: 1, source: VkeyError::Id });
+    }
+}

@@ -1,0 +1,277 @@
+//! The handle on a run's record: opens a folder, hands lines to the thread that writes them, waits until they are
+//! durable. What that thread does is in `commit`.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+};
+
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    journal::{
+        Anchor, History, JOURNAL_FORMAT, JournalError, RUN_FORMAT, Record, RunHeader,
+        checkpoint::Signer,
+        commit::{Commit, Message, Pending},
+        disk,
+        folder::{CHECKPOINTS, EVIDENCE, HEADER, JOURNAL, PLAN, PLAYBOOK},
+        hash::sha256_hex,
+        ledger, recover,
+    },
+    model::{Clock, Exchange},
+};
+
+/// Room that a run must find, in bytes, besides the plan.
+const ROOM: u64 = 1 << 20;
+
+/// The lock of a case.
+const LOCK: &str = "case.lock";
+
+/// The open record of one run. Cheap to clone; when the last clone goes, what was handed over is written and the
+/// case is unlocked.
+#[derive(Clone)]
+pub struct Journal {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    case: PathBuf,
+    run: PathBuf,
+    to_thread: Option<mpsc::Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+    stopped: watch::Receiver<bool>,
+    anchor: Anchor,
+}
+
+/// What only the engine can say at the end of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closing {
+    /// From the start of the run to the last cut of an access, in milliseconds.
+    pub last_cut_off_ms: Option<u64>,
+    /// From the start of the run until everything was verified, in milliseconds.
+    pub contained_ms: Option<u64>,
+}
+
+impl Journal {
+    /// Makes `<case>/runs/<run-id>/` with header, plan and playbook, locks the case and writes line 0. All of it is
+    /// durable when this returns.
+    ///
+    /// # Errors
+    /// When the disk is full or not writable, another process works on the case, the run is there already, or the
+    /// header's digests are not those of the plan and the playbook.
+    pub fn create(
+        case: &Path,
+        header: &RunHeader,
+        plan: &[u8],
+        playbook: Option<&[u8]>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, JournalError> {
+        check_header(header, plan, playbook)?;
+        let runs = case.join("runs");
+        disk::make_dir(&runs)?;
+        let lock = lock(case)?;
+        check_room(case, plan.len() as u64)?;
+        let run = runs.join(&header.run_id);
+        if run.symlink_metadata().is_ok() {
+            return Err(JournalError::Exists { path: run });
+        }
+        let earlier = ledger::heads(&runs);
+        let signer = Signer::draw(&header.case, &header.run_id).map_err(JournalError::io("draw a key for", &run))?;
+        let vkey = signer.vkey();
+        disk::make_new_dir(&run)?;
+        let header_bytes = to_json(header, &run)?;
+        disk::write_new_synced(&run.join(HEADER), &header_bytes)?;
+        disk::write_new_synced(&run.join(PLAN), plan)?;
+        if let Some(playbook) = playbook {
+            disk::write_new_synced(&run.join(PLAYBOOK), playbook)?;
+        }
+        disk::make_new_dir(&run.join(EVIDENCE))?;
+        disk::make_new_dir(&run.join(CHECKPOINTS))?;
+        let path = run.join(JOURNAL);
+        let file = disk::new_file().append(true).open(&path).map_err(JournalError::io("create", path))?;
+        disk::sync_dir(&run)?;
+
+        let mut commit = Commit::new(&run, &header.run_id, file, clock);
+        commit.keep(HEADER, &header_bytes);
+        commit.keep(PLAN, plan);
+        if let Some(playbook) = playbook {
+            commit.keep(PLAYBOOK, playbook);
+        }
+        commit.sign_with(signer);
+        commit.open(Record::RunOpened {
+            format: JOURNAL_FORMAT.to_owned(),
+            header_sha256: sha256_hex(&header_bytes),
+            plan_sha256: sha256_hex(plan),
+            playbook_sha256: playbook.map(sha256_hex),
+            vkey: vkey.clone(),
+            earlier,
+        })?;
+        let anchor = Anchor::new(vkey, commit.tree().size(), commit.tree().root());
+        Self::start((case, &run), commit, lock, anchor)
+    }
+
+    /// Takes a run up again that was not closed. What a crash left behind the last whole line is kept aside and
+    /// told in `History::torn`; the first line to append is `resumed`.
+    ///
+    /// # Errors
+    /// When the run is closed, damaged other than by a torn last line, or its case is locked.
+    pub fn reopen(run: &Path, clock: Arc<dyn Clock>) -> Result<(Self, History), JournalError> {
+        let run = run.canonicalize().map_err(JournalError::io("find the run", run))?;
+        let case = match run.parent() {
+            Some(runs) if runs.ends_with("runs") => runs.parent().unwrap_or(runs).to_owned(),
+            _ => {
+                let reason = "it does not lie in the folder `runs` of a case".to_owned();
+                return Err(JournalError::Damaged { path: run, reason });
+            }
+        };
+        let lock = lock(&case)?;
+        let (commit, history) = recover::recover(&run, clock)?;
+        let vkey = history.continues.as_ref().map(|continues| continues.vkey.clone()).unwrap_or_default();
+        let anchor = Anchor::new(vkey, commit.tree().size(), commit.tree().root());
+        Ok((Self::start((&case, &run), commit, lock, anchor)?, history))
+    }
+
+    fn start((case, run): (&Path, &Path), commit: Commit, lock: File, anchor: Anchor) -> Result<Self, JournalError> {
+        let (to_thread, messages) = mpsc::channel();
+        let (tell, stopped) = watch::channel(false);
+        let thread = thread::Builder::new()
+            .name("journal".to_owned())
+            .spawn(move || {
+                commit.serve(&messages, &tell);
+                drop(lock);
+            })
+            .map_err(JournalError::io("start the writer of", run))?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                case: case.to_owned(),
+                run: run.to_owned(),
+                to_thread: Some(to_thread),
+                thread: Some(thread),
+                stopped,
+                anchor,
+            }),
+        })
+    }
+
+    /// The key of this process, and the root over the lines that were there when it began: to be noted elsewhere.
+    pub fn anchor(&self) -> &Anchor {
+        &self.inner.anchor
+    }
+
+    /// Adds a line, with the exchanges behind it. Both are durable when this returns the line's number; they are
+    /// written even where the future is dropped before.
+    ///
+    /// # Errors
+    /// When the disk fails: then every further append fails too, and a result (`sent`, `verified`, `ended`) is
+    /// written to a file in the system's folder for temporary files, which the error names. When the run is closed,
+    /// or the line does not belong there.
+    pub async fn append(&self, record: Record, exchanges: Vec<Exchange>) -> Result<u64, JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Append(Pending { record, exchanges, reply }))?;
+        answer.await.map_err(|_| JournalError::Gone)?
+    }
+
+    /// Writes the manifest, the digest of the journal, the signed root, and the last line, in this order, and destroys
+    /// the key.
+    ///
+    /// # Errors
+    /// As `append`.
+    pub async fn close(self, closing: Closing) -> Result<(), JournalError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Message::Close(closing, reply))?;
+        answer.await.map_err(|_| JournalError::Gone)?.map(drop)
+    }
+
+    fn send(&self, message: Message) -> Result<(), JournalError> {
+        self.inner.to_thread.as_ref().and_then(|sender| sender.send(message).ok()).ok_or(JournalError::Gone)
+    }
+
+    /// The run's folder.
+    pub fn run_dir(&self) -> &Path {
+        &self.inner.run
+    }
+
+    /// The case's folder.
+    pub fn case_dir(&self) -> &Path {
+        &self.inner.case
+    }
+
+    /// For crash tests: once line `seq` is durable, nothing more is written, and its `append` and all later ones
+    /// never return. Drop every clone of the journal to let go of the case.
+    #[doc(hidden)]
+    pub fn stop_after(&self, seq: u64) -> Result<(), JournalError> {
+        self.send(Message::StopAfter(seq))
+    }
+
+    /// For crash tests: returns when the line of `stop_after` is durable.
+    #[doc(hidden)]
+    pub async fn stopped(&self) {
+        let mut stopped = self.inner.stopped.clone();
+        if stopped.wait_for(|stopped| *stopped).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        drop(self.to_thread.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic over there was told to every append that waited.
+            drop(thread.join());
+        }
+    }
+}
+
+fn to_json(header: &RunHeader, run: &Path) -> Result<Vec<u8>, JournalError> {
+    let mut bytes = serde_json::to_vec_pretty(header)
+        .map_err(std::io::Error::from)
+        .map_err(JournalError::io("write", run.join(HEADER)))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+fn check_header(header: &RunHeader, plan: &[u8], playbook: Option<&[u8]>) -> Result<(), JournalError> {
+    let fault = |text: &str| Err(JournalError::Header(text.to_owned()));
+    let id = &header.run_id;
+    if id.is_empty() || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return fault("its id may hold ASCII letters, digits and `-` only");
+    }
+    if header.format != RUN_FORMAT {
+        return fault("its format is not the one that this program writes");
+    }
+    if header.plan_sha256 != sha256_hex(plan) {
+        return fault("`plan_sha256` is not the digest of the plan's bytes");
+    }
+    let named = header.playbook.as_ref().map(|playbook| &playbook.sha256);
+    if named != playbook.map(sha256_hex).as_ref() {
+        return fault("its playbook is not the one that was given");
+    }
+    Ok(())
+}
+
+fn check_room(case: &Path, plan: u64) -> Result<(), JournalError> {
+    let available = fs4::available_space(case).map_err(JournalError::io("measure the room in", case))?;
+    let needed = ROOM + 4 * plan;
+    if available < needed {
+        return Err(JournalError::DiskFull { path: case.to_owned(), available, needed });
+    }
+    Ok(())
+}
+
+/// Holds the case until the file is dropped.
+fn lock(case: &Path) -> Result<File, JournalError> {
+    let path = case.join(LOCK);
+    let mut options = File::options();
+    options.create(true).truncate(false).write(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(JournalError::io("open", &path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::Locked { path }),
+        Err(std::fs::TryLockError::Error(error)) => Err(JournalError::io("lock", path)(error)),
+    }
+}
