@@ -11,6 +11,8 @@
 //! L5  cli                          arguments, prompts, exit codes
 //! ```
 
+pub mod action;
+pub mod actions;
 pub mod client;
 pub mod journal;
 pub mod model;
