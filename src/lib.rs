@@ -16,4 +16,5 @@ pub mod actions;
 pub mod client;
 pub mod journal;
 pub mod model;
+pub mod plan;
 pub mod playbook;

@@ -1,0 +1,24 @@
+//! The frozen list of changes: how it is built by reading, guarded, hashed, kept in a file and approved.
+//!
+//! A dry run is a plan. Nothing here can send a change: it holds a [`Reader`](crate::client::Reader).
+
+mod accept;
+mod build;
+mod discover;
+mod file;
+mod guards;
+mod preflight;
+mod show;
+mod types;
+mod undo;
+
+pub use accept::{Accept, Approved, Decision, PlanRefused};
+pub use build::Recipe;
+pub(crate) use build::handed_over;
+pub use discover::{Candidate, Discovery, PickError, Picks, Question, Selection, pick_key};
+pub use file::{PlanFile, PlanFileError};
+pub use guards::{GUARD_READS, Guard, Overrides, Protected, blind_spots};
+pub use preflight::{Missing, Tokens, missing, needs_exchange};
+pub use show::{confirmation, terminal};
+pub use types::{Mode, Plan, PlanStage, PlanStep, PlaybookRef, Tally};
+pub use undo::{UndoError, undo};

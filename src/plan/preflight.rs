@@ -1,0 +1,233 @@
+//! Whether a change will be let through and will last, told before anything is sent: from the tokens, the cloud and the
+//! target. A hint, not a verdict: the claims of a token are not a contract, so what speaks against a target is shown
+//! and the tenant's own answer counts. Only an action whose permission is missing altogether is left out.
+
+use serde::Serialize;
+
+use crate::{
+    action::Registry,
+    client::Reader,
+    model::{
+        Caveat, CaveatKind, Cloud, Identity, IdentityKind, Item, Meta, Permission, Preflight, Service, Target,
+        role_name,
+    },
+    plan::guards::Roles,
+};
+
+/// What our tokens say, one for each service that is needed.
+#[derive(Clone, Debug)]
+pub struct Tokens {
+    /// Microsoft Graph's.
+    pub graph: Identity,
+    /// Exchange Online's; none where it is not needed or could not be had.
+    pub exchange: Option<Identity>,
+}
+
+impl Tokens {
+    /// Reads the tokens' claims; Exchange's only where some action needs it. A sign-in that fails is told by the read
+    /// that needs it.
+    pub(crate) async fn read(tenant: &Reader, exchange: bool) -> Self {
+        let exchange = if exchange { tenant.identity_of(Service::Exchange).await.ok() } else { None };
+        Self { graph: tenant.identity().clone(), exchange }
+    }
+
+    /// The permissions that our tokens lack. Those of a signed-in person depend on the person's roles too, so nothing
+    /// is said about them.
+    pub fn lacking<'a>(&self, needed: impl IntoIterator<Item = &'a Permission>) -> Vec<&'a Permission> {
+        let lacks = |permission: &&Permission| {
+            let token = match permission.service {
+                Service::Graph => Some(&self.graph),
+                Service::Exchange => self.exchange.as_ref(),
+            };
+            token.is_some_and(|token| {
+                token.kind == IdentityKind::Application
+                    && !permission.any_of.iter().any(|name| token.permissions.iter().any(|held| held == name))
+            })
+        };
+        needed.into_iter().filter(lacks).collect()
+    }
+}
+
+/// Whether an action needs Exchange's token.
+pub fn needs_exchange(meta: &Meta) -> bool {
+    meta.reads.iter().chain(meta.writes).any(|permission| permission.service == Service::Exchange)
+}
+
+/// What an action lacks, whatever its target.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// Whether its calls do not exist in this cloud.
+    pub cloud: bool,
+    /// Permissions to plan it, the least of each.
+    pub reads: Vec<&'static str>,
+    /// Permissions to change, the least of each.
+    pub writes: Vec<&'static str>,
+    /// Roles that our principal needs besides.
+    pub roles: Vec<&'static str>,
+}
+
+impl Missing {
+    /// Whether nothing is missing.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What an action lacks with these tokens in this cloud. Global administrators have every role.
+pub fn missing(meta: &Meta, tokens: &Tokens, cloud: Cloud) -> Missing {
+    let least = |list: &'static [Permission]| tokens.lacking(list).into_iter().map(Permission::least).collect();
+    let both = [Some(&tokens.graph), tokens.exchange.as_ref()];
+    let held: Vec<&str> =
+        both.into_iter().flatten().flat_map(|token| &token.directory_roles).map(|id| role_name(id)).collect();
+    let lacks = |role: &&&str| !held.contains(*role) && !held.contains(&"Global Administrator");
+    Missing {
+        cloud: !meta.clouds.contains(&cloud),
+        reads: least(meta.reads),
+        writes: least(meta.writes),
+        roles: meta.roles.iter().filter(lacks).copied().collect(),
+    }
+}
+
+/// What is judged by: our tokens, the cloud, and what to do where a permission is missing.
+pub(crate) struct Judge {
+    tokens: Tokens,
+    cloud: Cloud,
+    /// Whether a change is kept although its permission is missing.
+    keep: bool,
+}
+
+impl Judge {
+    /// A judge. A change whose permission is missing is kept where that is overridden, and where our application may
+    /// change nothing at all: then it is there to rehearse, and the plan is whole for another one to apply.
+    pub(crate) fn new(tokens: Tokens, cloud: Cloud, registry: Registry, overridden: bool) -> Self {
+        let mut writes = registry
+            .iter()
+            .flat_map(|action| action.meta().writes)
+            .filter(|permission| permission.service == Service::Graph)
+            .peekable();
+        let rehearsal = writes.peek().is_some() && writes.all(|permission| !tokens.lacking([permission]).is_empty());
+        Self { tokens, cloud, keep: overridden || rehearsal }
+    }
+
+    /// Why no change of this action can be made, whatever its target.
+    pub(crate) fn cannot(&self, meta: &Meta) -> Option<String> {
+        let missing = missing(meta, &self.tokens, self.cloud);
+        if missing.cloud {
+            return Some("this action does not exist in this cloud".to_owned());
+        }
+        let lacks = missing.writes.join(", ");
+        (!lacks.is_empty()).then(|| format!("our application lacks the permission {lacks}"))
+    }
+
+    /// The item with what is expected of its change; a change that cannot be made is a problem.
+    pub(crate) fn judged(&self, item: Item, meta: &Meta, roles: Option<&Roles>) -> Item {
+        let Item::Change(mut change) = item else { return item };
+        change.preflight = match self.cannot(meta) {
+            Some(reason) if self.keep => Preflight::Cannot { reason },
+            Some(reason) => {
+                return Item::Problem { subject: change.target.name, reason: format!("cannot: {reason}") };
+            }
+            None => of_target(meta, &change.target, &change.caveats, &self.tokens.graph, roles),
+        };
+        Item::Change(change)
+    }
+}
+
+/// What is known of one target; without roles only whether the change will last.
+fn of_target(meta: &Meta, target: &Target, caveats: &[Caveat], us: &Identity, roles: Option<&Roles>) -> Preflight {
+    let text = |kind| caveats.iter().find(|caveat| caveat.kind == kind).map(|caveat| caveat.text.clone());
+    let refused = roles.and_then(|roles| {
+        let restricted = text(CaveatKind::RestrictedUnit).filter(|_| !roles.is_scoped(&us.object_id));
+        restricted.or_else(|| if meta.sensitive { out_of_reach(target, us, roles) } else { None })
+    });
+    match (refused, text(CaveatKind::Synced)) {
+        (Some(reason), _) => Preflight::Cannot { reason },
+        (None, Some(reason)) => Preflight::WillNotLast { reason },
+        (None, None) => Preflight::Can,
+    }
+}
+
+/// Which role we lack for a sensitive action on the holder of a role.
+fn out_of_reach(target: &Target, us: &Identity, roles: &Roles) -> Option<String> {
+    let ours = our_roles(us, roles);
+    let missing = |actors: &[&str]| !actors.iter().any(|role| ours.contains(role));
+    let held = roles.of_principal(&target.lane).iter().filter(|holding| holding.active);
+    let role = held.map(|holding| (holding.in_words(), actors(role_name(&holding.role))));
+    let group = roles.is_grouped(&target.lane).then(|| ("belongs to a role-assignable group".to_owned(), PRIVILEGED));
+    let (why, actors) = role.chain(group).find(|(_, actors)| !actors.is_empty() && missing(actors))?;
+    let who = if us.kind == IdentityKind::Application { "our service principal needs" } else { "you need" };
+    Some(format!("this account {why}: {who} the role {} for this, besides the permission", actors.join(" or ")))
+}
+
+/// Our roles by name: those of the token, which may lack them, and those that the directory shows.
+fn our_roles<'a>(us: &'a Identity, roles: &'a Roles) -> Vec<&'a str> {
+    let shown = roles.of_principal(&us.object_id).iter().filter(|holding| holding.active);
+    let ids = us.directory_roles.iter().chain(shown.map(|holding| &holding.role));
+    ids.map(|id| role_name(id)).collect()
+}
+
+const PRIVILEGED: &[&str] = &["Privileged Authentication Administrator", "Global Administrator"];
+
+/// Who may perform sensitive actions on the holder of a role; empty where a permission alone is enough.
+///
+/// Source: "Who can perform sensitive actions", Microsoft Graph, resource type user; a role that it does not list is
+/// out of reach of all but the highest two.
+fn actors(role: &str) -> &'static [&'static str] {
+    match role {
+        "Directory Readers"
+        | "Guest Inviter"
+        | "Password Administrator"
+        | "Message Center Reader"
+        | "Reports Reader" => &[],
+        "Authentication Administrator" => {
+            &["Authentication Administrator", "Privileged Authentication Administrator", "Global Administrator"]
+        }
+        "Helpdesk Administrator" | "Groups Administrator" | "User Administrator" => {
+            &["User Administrator", "Privileged Authentication Administrator", "Global Administrator"]
+        }
+        _ => PRIVILEGED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{PRIVILEGED, Tokens, actors};
+    use crate::model::{Identity, IdentityKind, Permission};
+
+    fn token(kind: IdentityKind, permissions: &[&str]) -> Identity {
+        Identity {
+            tenant_id: "t".into(),
+            app_id: "a".into(),
+            object_id: "o".into(),
+            kind,
+            user_principal_name: None,
+            permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
+            directory_roles: vec![],
+            token_id: None,
+            expires: None,
+        }
+    }
+
+    #[test]
+    fn any_of_the_names_is_enough_and_each_service_has_its_own_token() {
+        let needed = [Permission::graph(&["A", "B"]), Permission::graph(&["C"]), Permission::exchange(&["B"])];
+        let least =
+            |tokens: &Tokens| -> Vec<&str> { tokens.lacking(&needed).into_iter().map(Permission::least).collect() };
+        let app = |names: &[&str]| token(IdentityKind::Application, names);
+        let mut tokens = Tokens { graph: app(&["B"]), exchange: Some(app(&[])) };
+        assert_eq!(least(&tokens), ["C", "B"]);
+        tokens.exchange = None;
+        assert_eq!(least(&tokens), ["C"], "of a token that there is none of, nothing is said");
+        tokens.graph = token(IdentityKind::User, &[]);
+        assert!(least(&tokens).is_empty(), "a person's roles count besides");
+    }
+
+    #[test]
+    fn a_role_that_is_not_in_the_table_is_out_of_reach_of_all_but_the_highest() {
+        assert_eq!(actors("Exchange Administrator"), PRIVILEGED);
+        assert_eq!(actors("0b3f4a5c-custom"), PRIVILEGED);
+        assert!(actors("Directory Readers").is_empty());
+        assert!(actors("Helpdesk Administrator").contains(&"User Administrator"));
+        assert!(!actors("Helpdesk Administrator").contains(&"Authentication Administrator"));
+    }
+}
