@@ -14,6 +14,7 @@
 pub mod action;
 pub mod actions;
 pub mod client;
+pub mod engine;
 pub mod journal;
 pub mod model;
 pub mod plan;

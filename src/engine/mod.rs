@@ -1,0 +1,19 @@
+//! Runs an approved plan: the only place that can send a change.
+//!
+//! Evidence before every change, the intent on disk before every call, a second read after it. Never prompts,
+//! never prints: it tells its progress to a listener and its facts to the journal.
+
+mod lane;
+mod past;
+mod progress;
+mod recorded;
+mod run;
+mod seal;
+mod stop;
+mod verify;
+mod work;
+
+pub use progress::{Event, Progress};
+pub use run::{Deps, EngineError, Options, Summary, resume, run};
+pub use seal::{SealError, check_recipient};
+pub use stop::Stop;

@@ -1,0 +1,79 @@
+//! What a journal already says of each change, so that a resumed run is the same code as a fresh one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::{
+    journal::{History, Line, Purpose, Record, SentOutcome},
+    model::Outcome,
+};
+
+/// What was recorded of a run before now.
+#[derive(Debug, Default)]
+pub(crate) struct Past {
+    pub(crate) changes: BTreeMap<String, ChangePast>,
+    pub(crate) stages: BTreeSet<String>,
+    pub(crate) began: Option<Timestamp>,
+    pub(crate) last_cut: Option<Timestamp>,
+}
+
+/// What was recorded of one change.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ChangePast {
+    pub(crate) ended: Option<Outcome>,
+    pub(crate) before: Option<Value>,
+    pub(crate) wanted: Option<Value>,
+    pub(crate) intents: u32,
+    /// Calls whose acceptance is on record.
+    pub(crate) accepted: BTreeSet<u32>,
+    /// Whether the newest intent has no result that settles it.
+    pub(crate) open: bool,
+}
+
+impl Past {
+    /// Reads it from a run's lines. `cuts` are the ids of the changes that end access.
+    pub(crate) fn of(history: &History, cuts: &BTreeSet<String>) -> Self {
+        let mut past = Self { began: history.lines.first().map(|line| line.t), ..Self::default() };
+        for line in &history.lines {
+            past.take(line);
+            if let Record::Sent { change, outcome: SentOutcome::Accepted, .. } = &line.record
+                && cuts.contains(change)
+            {
+                past.last_cut = Some(line.t);
+            }
+        }
+        past
+    }
+
+    fn take(&mut self, line: &Line) {
+        match &line.record {
+            Record::StageStarted { stage } => {
+                self.stages.insert(stage.clone());
+            }
+            Record::Observed { change, state, purpose: Purpose::Before, .. } => {
+                self.of_change(change).before.clone_from(state);
+            }
+            Record::Intent { change, wanted, .. } => {
+                let of = self.of_change(change);
+                of.wanted = Some(wanted.clone());
+                of.intents += 1;
+                of.open = true;
+            }
+            Record::Sent { change, call, outcome, .. } => {
+                let of = self.of_change(change);
+                of.open = *outcome == SentOutcome::Unknown;
+                if matches!(outcome, SentOutcome::Accepted | SentOutcome::NotFound) {
+                    of.accepted.insert(*call);
+                }
+            }
+            Record::Ended { change, outcome, .. } => self.of_change(change).ended = Some(*outcome),
+            _ => {}
+        }
+    }
+
+    fn of_change(&mut self, change: &str) -> &mut ChangePast {
+        self.changes.entry(change.to_owned()).or_default()
+    }
+}

@@ -1,0 +1,37 @@
+//! What a run tells while it goes on. Only for show: the journal is the record.
+
+use crate::model::Outcome;
+
+/// Something happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A stage began.
+    Stage {
+        /// Its id.
+        id: String,
+    },
+    /// A change was sent and accepted; verification goes on beside.
+    Sent {
+        /// Its id.
+        change: String,
+    },
+    /// A change ended.
+    Ended {
+        /// Its id.
+        change: String,
+        /// How.
+        outcome: Outcome,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Listens to a run.
+pub trait Progress: Send + Sync {
+    /// Takes one event; must not block.
+    fn event(&self, event: Event);
+}
+
+impl Progress for () {
+    fn event(&self, _event: Event) {}
+}

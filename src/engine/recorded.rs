@@ -1,0 +1,117 @@
+//! The one way to the tenant for a change: through the record. Holds the sender, and lets nobody else have it.
+//!
+//! A [`Snapshot`] exists only when an object's state and exact bytes are on record, and without one nothing can be
+//! sent; the intent is durable before the request leaves, and the answer before anybody hears of it.
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use crate::{
+    action::{DynAction, ErasedSeen, LensError},
+    client::{Reader, Secrets, SendOutcome, Sender, Sent},
+    engine::{past::ChangePast, run::EngineError},
+    journal::{Journal, Purpose, Record, SentOutcome},
+    model::{Call, Target},
+};
+
+/// Proof that the state of a change's object is on record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Snapshot(());
+
+impl Snapshot {
+    /// The proof that an earlier process recorded it.
+    pub(crate) fn on_record(past: &ChangePast) -> Option<Self> {
+        past.before.as_ref().map(|_| Self(()))
+    }
+}
+
+/// What is about to be sent.
+pub(crate) struct Intent<'a> {
+    pub(crate) change: &'a str,
+    /// Index of the call in the change.
+    pub(crate) index: u32,
+    pub(crate) call: &'a Call,
+    pub(crate) wanted: &'a Value,
+}
+
+/// Sender and journal, inseparable.
+pub(crate) struct RecordedSender {
+    sender: Sender,
+    reader: Reader,
+    journal: Journal,
+}
+
+impl RecordedSender {
+    pub(crate) fn new(sender: Sender, reader: Reader, journal: Journal) -> Self {
+        Self { sender, reader, journal }
+    }
+
+    /// Reads an object and records what was seen, with the exact bytes.
+    pub(crate) async fn observe(
+        &self,
+        action: &dyn DynAction,
+        change: &str,
+        target: &Target,
+        purpose: Purpose,
+    ) -> Result<Result<(ErasedSeen, Snapshot), String>, EngineError> {
+        let (reader, trace) = self.reader.traced();
+        let seen = match action.read(&reader, target).await {
+            Ok(seen) => Ok(seen),
+            Err(LensError::Read(error)) => Err(error.to_string()),
+            Err(LensError::Contract(error)) => return Err(error.into()),
+        };
+        let (state, caveats, error) = match &seen {
+            Ok(seen) => (Some(seen.state.clone()), seen.caveats.clone(), None),
+            Err(reason) => (None, Vec::new(), Some(reason.clone())),
+        };
+        let record = Record::Observed { change: change.to_owned(), state, caveats, error, purpose };
+        self.journal.append(record, trace.take()).await?;
+        Ok(seen.map(|seen| (seen, Snapshot(()))))
+    }
+
+    /// Intent, call, result: in this order, each durable before the next.
+    pub(crate) async fn send(
+        &self,
+        _: Snapshot,
+        intent: Intent<'_>,
+        secrets: &Secrets,
+    ) -> Result<SendOutcome, EngineError> {
+        let id = Uuid::new_v4().to_string();
+        let Intent { change, index, call, wanted } = intent;
+        let record = Record::Intent {
+            change: change.to_owned(),
+            call: index,
+            client_request_id: id.clone(),
+            request: call.clone(),
+            wanted: wanted.clone(),
+            server_time: self.reader.server_now(),
+        };
+        self.journal.append(record, Vec::new()).await?;
+        let Sent { outcome, exchanges, warnings } = self.sender.send(call, secrets, &id).await;
+        let (word, code, reason) = in_words(&outcome);
+        let record = Record::Sent {
+            change: change.to_owned(),
+            call: index,
+            client_request_id: id,
+            outcome: word,
+            status: exchanges.last().and_then(|exchange| exchange.status),
+            reason,
+            code,
+            warnings,
+        };
+        self.journal.append(record, exchanges).await?;
+        Ok(outcome)
+    }
+}
+
+fn in_words(outcome: &SendOutcome) -> (SentOutcome, Option<String>, Option<String>) {
+    match outcome {
+        SendOutcome::Accepted => (SentOutcome::Accepted, None, None),
+        SendOutcome::NotFound => (SentOutcome::NotFound, None, None),
+        SendOutcome::Rejected { code, message, .. } => {
+            (SentOutcome::Rejected, Some(code.clone()), Some(message.raw().to_owned()))
+        }
+        SendOutcome::NotSent { reason } => (SentOutcome::NotSent, None, Some(reason.clone())),
+        SendOutcome::Unknown { reason } => (SentOutcome::Unknown, None, Some(reason.clone())),
+    }
+}

@@ -1,0 +1,320 @@
+//! Stages, lanes, and the end of a run.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{TryStreamExt as _, stream};
+use jiff::Timestamp;
+use tokio::task::JoinSet;
+
+use crate::{
+    action::{ContractError, Registry},
+    client::{Reader, Session},
+    engine::{Event, Progress, Stop, lane::Lane, past::Past, recorded::RecordedSender},
+    journal::{Closing, History, Journal, JournalError, Record},
+    model::{Change, Clock, Effect, Item, Outcome},
+    plan::{Approved, Decision, Plan, PlanStage, PlanStep},
+    playbook::{Gate, OnError, When},
+};
+
+/// What a run needs.
+pub struct Deps {
+    /// Who we are, and the way to the tenant.
+    pub session: Session,
+    /// The actions.
+    pub registry: Registry,
+    /// The record.
+    pub journal: Journal,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Who listens.
+    pub progress: Arc<dyn Progress>,
+    /// Who may end it.
+    pub stop: Stop,
+}
+
+/// How a run goes about it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Lanes at once.
+    pub concurrency: usize,
+    /// Reads that settle a lost answer, and the waits before each.
+    pub probes: Vec<Duration>,
+    /// The same for a run that died while it set a secret: a second secret is worse than a longer wait.
+    pub probes_of_secrets: Vec<Duration>,
+    /// Times that one change is sent again after a lost answer.
+    pub resends: u32,
+    /// Reads in a row that must show a change before it counts as done. One is fast; three see through a replica
+    /// that is still behind.
+    pub matching_reads: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        let probes = [0, 1, 2].map(Duration::from_secs).to_vec();
+        let probes_of_secrets = [0, 1, 2, 4, 8].map(Duration::from_secs).to_vec();
+        Self { concurrency: 8, probes, probes_of_secrets, resends: 3, matching_reads: 1 }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// By change.
+    pub outcomes: BTreeMap<String, Outcome>,
+    /// From the beginning to the last accepted cut, in milliseconds.
+    pub last_cut_off_ms: Option<u64>,
+    /// From the beginning to the last verification, in milliseconds.
+    pub contained_ms: Option<u64>,
+    /// Whether it was ended early, and can be resumed.
+    pub interrupted: bool,
+}
+
+/// Why a run could not go on. What was done is in the journal.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The record could not be written: nothing is sent without it.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// Plan and actions do not fit.
+    #[error(transparent)]
+    Contract(#[from] ContractError),
+    /// A new secret could not be sealed, so it was not set.
+    #[error("seal a new secret")]
+    Seal(#[from] crate::engine::seal::SealError),
+    /// A verification ended in a panic.
+    #[error("verify a change")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+/// Everything that the parts of a run share.
+pub(crate) struct Run {
+    pub(crate) plan: Plan,
+    pub(crate) registry: Registry,
+    pub(crate) reader: Reader,
+    pub(crate) tenant: RecordedSender,
+    pub(crate) journal: Journal,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) progress: Arc<dyn Progress>,
+    pub(crate) stop: Stop,
+    pub(crate) options: Options,
+    pub(crate) past: Past,
+    began: Timestamp,
+    shared: Mutex<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    outcomes: BTreeMap<String, Outcome>,
+    last_cut: Option<Timestamp>,
+    halted: Option<String>,
+}
+
+/// Verifications that go on beside the stages.
+pub(crate) type Verifications = Mutex<JoinSet<Result<(), EngineError>>>;
+
+/// Runs an approved plan to its end. The journal must be new.
+///
+/// # Errors
+/// When the record cannot be written; then nothing more is sent.
+pub async fn run(approved: Approved, deps: Deps, options: Options) -> Result<Summary, EngineError> {
+    approve(&approved, &deps.journal).await?;
+    drive(Run::new(approved, deps, options, Past::default())).await
+}
+
+/// Goes on with a run that did not end: first settles what is not known, then does what is left.
+///
+/// # Errors
+/// As [`run`].
+pub async fn resume(
+    approved: Approved,
+    deps: Deps,
+    options: Options,
+    history: &History,
+    by: &str,
+) -> Result<Summary, EngineError> {
+    let records = u64::try_from(history.lines.len()).unwrap_or(u64::MAX);
+    let record = Record::Resumed {
+        records,
+        torn: history.torn.clone(),
+        by: by.to_owned(),
+        continues: history.continues.clone(),
+    };
+    deps.journal.append(record, Vec::new()).await?;
+    if !history.lines.iter().any(|line| matches!(line.record, Record::Approved { .. })) {
+        approve(&approved, &deps.journal).await?;
+    }
+    let past = Past::of(history, &cuts(approved.plan(), deps.registry));
+    drive(Run::new(approved, deps, options, past)).await
+}
+
+async fn approve(approved: &Approved, journal: &Journal) -> Result<(), EngineError> {
+    let Decision { digest, by, how } = approved.decision().clone();
+    let overrides = approved.plan().overrides.clone();
+    journal.append(Record::Approved { digest, by, how, overrides }, Vec::new()).await?;
+    Ok(())
+}
+
+/// The changes that end access.
+fn cuts(plan: &Plan, registry: Registry) -> BTreeSet<String> {
+    let cuts =
+        |change: &&Change| registry.get(&change.action).is_some_and(|action| action.meta().effect == Effect::Cut);
+    plan.changes().filter(cuts).map(|change| change.id.clone()).collect()
+}
+
+async fn drive(run: Run) -> Result<Summary, EngineError> {
+    let run = Arc::new(run);
+    let verifications = Verifications::default();
+    for stage in &run.plan.stages {
+        if run.stop.requested() {
+            break;
+        }
+        if stage.steps.iter().any(|step| matches!(step.when, When::Outcome { .. })) {
+            settle_all(&verifications).await?;
+        }
+        run_stage(&run, stage, &verifications).await?;
+        if matches!(stage.gate, Gate::Verified) {
+            settle_all(&verifications).await?;
+        }
+    }
+    settle_all(&verifications).await?;
+    finish(&run).await
+}
+
+async fn settle_all(verifications: &Verifications) -> Result<(), EngineError> {
+    let mut tasks = std::mem::take(&mut *lock(verifications));
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
+    Ok(())
+}
+
+async fn run_stage(run: &Arc<Run>, stage: &PlanStage, verifications: &Verifications) -> Result<(), EngineError> {
+    if !run.past.stages.contains(&stage.id) {
+        run.record(Record::StageStarted { stage: stage.id.clone() }).await?;
+    }
+    run.progress.event(Event::Stage { id: stage.id.clone() });
+    let lanes = lanes(stage);
+    stream::iter(lanes.into_values().map(Ok))
+        .try_for_each_concurrent(run.options.concurrency, |changes| Lane { run, changes, verifications }.run())
+        .await?;
+    if run.stop.requested() {
+        return Ok(());
+    }
+    run.record(Record::StageEnded { stage: stage.id.clone() }).await
+}
+
+/// The changes of a stage by lane, in the order of the steps.
+fn lanes(stage: &PlanStage) -> BTreeMap<&str, Vec<(&PlanStep, &Change)>> {
+    let mut lanes: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    for step in &stage.steps {
+        for item in &step.items {
+            if let Item::Change(change) | Item::Already(change) = item {
+                lanes.entry(&change.target.lane).or_default().push((step, &**change));
+            }
+        }
+    }
+    lanes
+}
+
+async fn finish(run: &Run) -> Result<Summary, EngineError> {
+    let began = run.past.began.unwrap_or(run.began);
+    let (outcomes, last_cut) = {
+        let shared = lock(&run.shared);
+        (shared.outcomes.clone(), shared.last_cut.or(run.past.last_cut))
+    };
+    let since = |at: Timestamp| u64::try_from(at.duration_since(began).as_millis()).ok();
+    let mut summary = Summary {
+        last_cut_off_ms: last_cut.and_then(since),
+        contained_ms: since(run.clock.now()),
+        interrupted: run.stop.requested(),
+        outcomes,
+    };
+    if summary.interrupted {
+        summary.contained_ms = None;
+        run.record(Record::Interrupted { reason: "asked to stop; resume goes on from here".to_owned() }).await?;
+        return Ok(summary);
+    }
+    let closing = Closing { last_cut_off_ms: summary.last_cut_off_ms, contained_ms: summary.contained_ms };
+    run.journal.clone().close(closing).await?;
+    Ok(summary)
+}
+
+impl Run {
+    fn new(approved: Approved, deps: Deps, options: Options, past: Past) -> Self {
+        let Deps { session, registry, journal, clock, progress, stop } = deps;
+        let outcomes =
+            past.changes.iter().filter_map(|(id, past)| past.ended.map(|outcome| (id.clone(), outcome))).collect();
+        Self {
+            plan: approved.plan().clone(),
+            registry,
+            reader: session.reader(),
+            tenant: RecordedSender::new(session.sender(), session.reader(), journal.clone()),
+            journal,
+            began: clock.now(),
+            clock,
+            progress,
+            stop,
+            options,
+            past,
+            shared: Mutex::new(Shared { outcomes, ..Shared::default() }),
+        }
+    }
+
+    /// Writes a record without exchanges.
+    pub(crate) async fn record(&self, record: Record) -> Result<(), EngineError> {
+        self.journal.append(record, Vec::new()).await?;
+        Ok(())
+    }
+
+    /// Notes that a change was accepted.
+    pub(crate) fn note_sent(&self, change: &Change, effect: Effect) {
+        if effect == Effect::Cut {
+            lock(&self.shared).last_cut = Some(self.clock.now());
+        }
+        self.progress.event(Event::Sent { change: change.id.clone() });
+    }
+
+    /// Notes how a change ended, and what that means for the rest.
+    pub(crate) fn note_ended(&self, change: &Change, outcome: Outcome, reason: &str) {
+        let stops = !outcome.holds() && outcome != Outcome::Pending && outcome != Outcome::Skipped;
+        let on_error = self.step(&change.step).map(|step| step.on_error);
+        let mut shared = lock(&self.shared);
+        shared.outcomes.insert(change.id.clone(), outcome);
+        if stops && matches!(on_error, Some(OnError::Stop)) {
+            shared.halted.get_or_insert_with(|| change.id.clone());
+        }
+        drop(shared);
+        let (change, reason) = (change.id.clone(), reason.to_owned());
+        self.progress.event(Event::Ended { change, outcome, reason });
+    }
+
+    /// Why a change must not be begun: the run was halted, or the step's condition is not met.
+    pub(crate) fn why_skip(&self, step: &PlanStep) -> Option<String> {
+        let shared = lock(&self.shared);
+        if let Some(change) = &shared.halted {
+            return Some(format!("change {change} did not hold and its step says on_error: stop"));
+        }
+        match &step.when {
+            When::Always => None,
+            When::Never { reason } => Some(reason.clone()),
+            When::Outcome { step: earlier } => {
+                let holds = |change: &Change| shared.outcomes.get(&change.id).is_some_and(|outcome| outcome.holds());
+                let mut of_step = self.plan.changes().filter(|change| change.step == *earlier).peekable();
+                let all = of_step.peek().is_some() && of_step.all(holds);
+                (!all).then(|| format!("step {earlier} does not hold"))
+            }
+        }
+    }
+
+    fn step(&self, id: &str) -> Option<&PlanStep> {
+        self.plan.stages.iter().flat_map(|stage| &stage.steps).find(|step| step.id == id)
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,162 @@
+//! The second read: a change is done when the tenant shows it, not when it answers 204.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{
+    action::{DynAction, LensError},
+    engine::run::{EngineError, Run},
+    journal::Record,
+    model::{Caveat, Change, Exchange, Outcome, Target, Verdict},
+};
+
+/// Waits between the reads of a verification; the last one repeats until the budget ends.
+const WAITS: [u64; 8] = [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000];
+
+/// Shortest wait between reads that have to agree: a replica that is asked twice at once proves nothing.
+const APART: u64 = 2_000;
+
+/// A change that was accepted and waits to be seen.
+pub(crate) struct Verification {
+    pub(crate) action: &'static dyn DynAction,
+    pub(crate) change: Change,
+    pub(crate) target: Target,
+    pub(crate) wanted: Value,
+    pub(crate) ending: Ending,
+    pub(crate) synced: bool,
+    pub(crate) note: Option<String>,
+}
+
+/// What is known of a change when it ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Ending {
+    pub(crate) before: Option<Value>,
+    pub(crate) after: Option<Value>,
+    pub(crate) target: Target,
+    pub(crate) caveats: Vec<Caveat>,
+}
+
+/// One read of a verification.
+struct Look {
+    state: Result<Value, String>,
+    moved_to: Option<Target>,
+    verdict: Verdict,
+    exchanges: Vec<Exchange>,
+}
+
+impl Ending {
+    pub(crate) fn of(change: &Change) -> Self {
+        Self { before: None, after: None, target: change.target.clone(), caveats: change.caveats.clone() }
+    }
+
+    /// Writes the end of a change.
+    pub(crate) async fn write(
+        self,
+        run: &Run,
+        change: &str,
+        outcome: Outcome,
+        reason: &str,
+    ) -> Result<(), EngineError> {
+        let Self { before, after, target, caveats } = self;
+        let after = after.or_else(|| before.clone().filter(|_| outcome == Outcome::Already));
+        let record = Record::Ended {
+            change: change.to_owned(),
+            outcome,
+            reason: reason.to_owned(),
+            before,
+            after,
+            target: Box::new(target),
+            caveats,
+        };
+        run.record(record).await
+    }
+}
+
+impl Verification {
+    /// Reads until the wanted state is seen as often in a row as is asked for, or the action's budget of time is
+    /// spent on reads that do not show it.
+    pub(crate) async fn run(mut self, run: &Run) -> Result<(), EngineError> {
+        let began = run.clock.monotonic();
+        let budget = self.action.meta().propagation;
+        let (mut reads, mut in_a_row) = (0, 0);
+        loop {
+            let wait = WAITS.get(reads as usize).or(WAITS.last()).copied().unwrap_or_default();
+            let wait = if in_a_row > 0 { wait.max(APART) } else { wait };
+            run.clock.sleep(Duration::from_millis(wait)).await;
+            let look = self.look(run).await?;
+            reads += 1;
+            let waited = run.clock.monotonic().saturating_sub(began);
+            let holds = look.verdict == Verdict::Holds;
+            in_a_row = if holds { in_a_row + 1 } else { 0 };
+            if holds && in_a_row >= run.options.matching_reads || !holds && waited >= budget {
+                return self.conclude(run, look, reads, waited).await;
+            }
+            if run.stop.requested() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn look(&self, run: &Run) -> Result<Look, EngineError> {
+        let (reader, trace) = run.reader.traced();
+        let (state, moved_to, verdict) = match self.action.read(&reader, &self.target).await {
+            Ok(seen) => {
+                let verdict = self.action.judge(&self.wanted, &seen.state)?;
+                (Ok(seen.state), seen.moved_to, verdict)
+            }
+            Err(LensError::Read(error)) => (Err(error.to_string()), None, Verdict::NotYet),
+            Err(LensError::Contract(error)) => return Err(error.into()),
+        };
+        Ok(Look { state, moved_to, verdict, exchanges: trace.take() })
+    }
+
+    async fn conclude(&mut self, run: &Run, look: Look, reads: u32, waited: Duration) -> Result<(), EngineError> {
+        let Look { state, moved_to, verdict, exchanges } = look;
+        let (state, error) = match state {
+            Ok(state) => (Some(state), None),
+            Err(error) => (None, Some(error)),
+        };
+        let record = Record::Verified {
+            change: self.change.id.clone(),
+            verdict,
+            reads,
+            waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
+            state: state.clone(),
+            error: error.clone(),
+        };
+        run.journal.append(record, exchanges).await?;
+        let outcome = match (verdict, self.synced) {
+            (Verdict::Holds, false) => Outcome::Done,
+            (Verdict::Holds, true) => Outcome::DoneWillRevert,
+            (Verdict::NotYet, _) => Outcome::Unverified,
+        };
+        let reason = self.reason((verdict, run.options.matching_reads), reads, waited, error);
+        let mut ending = self.ending.clone();
+        ending.after = state;
+        if let Some(target) = moved_to {
+            ending.target = target;
+        }
+        ending.write(run, &self.change.id, outcome, &reason).await?;
+        run.note_ended(&self.change, outcome, &reason);
+        Ok(())
+    }
+
+    fn reason(&self, verdict: (Verdict, u32), reads: u32, waited: Duration, error: Option<String>) -> String {
+        let seconds = waited.as_secs();
+        let reason = match (verdict, error) {
+            ((Verdict::Holds, 0 | 1), _) => "seen by a second read".to_owned(),
+            ((Verdict::Holds, matching), _) => format!("seen by {matching} reads in a row"),
+            ((Verdict::NotYet, _), None) => {
+                format!("accepted, but {reads} reads in {seconds} s did not show it")
+            }
+            ((Verdict::NotYet, _), Some(error)) => {
+                format!("accepted, but {reads} reads in {seconds} s did not show it; the last: {error}")
+            }
+        };
+        match &self.note {
+            Some(note) => format!("{reason}; {note}"),
+            None => reason,
+        }
+    }
+}
