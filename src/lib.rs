@@ -19,3 +19,5 @@ pub mod journal;
 pub mod model;
 pub mod plan;
 pub mod playbook;
+pub mod reconcile;
+pub mod report;

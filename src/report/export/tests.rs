@@ -1,0 +1,99 @@
+//! What the exports hold, by the rules of their formats.
+
+use serde_json::Value;
+
+use super::{Export, lint, noted};
+use crate::journal::testing::small;
+
+fn parsed(lines: &str) -> Vec<Value> {
+    lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+async fn export() -> Export {
+    let case = tempfile::tempdir().unwrap();
+    let run = small(case.path(), "r1").await.close().await;
+    Export::read(&run).unwrap()
+}
+
+#[tokio::test]
+async fn every_ocsf_event_has_what_its_class_requires() {
+    let events = parsed(&export().await.ocsf(&|_| None));
+    let classes: Vec<u64> = events.iter().map(|event| event["class_uid"].as_u64().unwrap()).collect();
+    assert_eq!(classes, [6003, 7001, 3004, 6003, 7001, 3004]);
+    for event in &events {
+        let number = |key: &str| event[key].as_u64().unwrap_or_else(|| panic!("{key}: {event}"));
+        assert_eq!(number("type_uid"), number("class_uid") * 100 + number("activity_id"));
+        assert_eq!(number("category_uid"), number("class_uid") / 1000);
+        assert_eq!(number("severity_id"), 1);
+        // 2023-12-12T12:00:00Z
+        assert!((1_702_382_400_000..1_702_382_460_000).contains(&number("time")), "{event}");
+        let metadata = &event["metadata"];
+        assert!(metadata["version"].is_string() && metadata["product"]["vendor_name"].is_string());
+        assert!(metadata["correlation_uid"].as_str().unwrap().starts_with("r1:c00"));
+    }
+    let required = |class: u64, keys: &[&str]| {
+        for event in events.iter().filter(|event| event["class_uid"] == class) {
+            assert!(keys.iter().all(|key| !event[*key].is_null()), "{event}");
+        }
+    };
+    required(7001, &["command_uid", "countermeasures", "status_id", "observables"]);
+    required(3004, &["entity", "comment", "actor"]);
+    required(6003, &["api", "actor", "src_endpoint"]);
+    let uids: std::collections::BTreeSet<&str> =
+        events.iter().filter_map(|it| it["metadata"]["uid"].as_str()).collect();
+    assert_eq!(uids.len(), events.len());
+}
+
+#[tokio::test]
+async fn every_timesketch_event_has_its_three_fields_and_an_offset_in_order() {
+    let export = export().await;
+    let text =
+        r#"{"message":"sign-in","datetime":"2023-12-12T14:50:17+09:00","timestamp_desc":"Sign-in","kind":"access"}"#;
+    let events = parsed(&export.timesketch(&noted(text).unwrap()));
+    let times: Vec<jiff::Timestamp> =
+        events.iter().map(|event| event["datetime"].as_str().unwrap().parse().unwrap()).collect();
+    assert!(times.is_sorted());
+    assert_eq!(events[0]["message"], "sign-in");
+    assert_eq!(events[0]["datetime"], "2023-12-12T05:50:17Z");
+    for event in &events {
+        assert!(event["message"].is_string() && event["timestamp_desc"].is_string());
+    }
+    let count = |kind: &str| events.iter().filter(|event| event["data_type"] == kind).count();
+    let kinds = ["staunch:run-opened", "staunch:intent", "staunch:sent", "staunch:ended", "staunch:closed"];
+    assert_eq!(kinds.map(count), [1, 2, 2, 2, 1]);
+}
+
+/// The talk's own report: sign-ins from 13:50 "UTC", and the intruder's mail at 5:03 "UTC" of the same day.
+#[test]
+fn the_mail_that_was_sent_nine_hours_before_the_intrusion_is_found() {
+    let event = |what: &str, at: &str, kind: &str| {
+        format!(r#"{{"message":"{what}","datetime":"{at}","timestamp_desc":"log","kind":"{kind}"}}"#)
+    };
+    let text = [
+        event("suspicious sign-in", "2023-12-12T13:50:17Z", "access"),
+        event("consent to application", "2023-12-12T13:55:00Z", "effect"),
+        event("mail sent", "2023-12-12T05:03:00Z", "effect"),
+        event("files downloaded", "2023-12-12T05:12:00Z", "effect"),
+    ]
+    .join("\n");
+    let events = noted(&text).unwrap();
+    let found = lint(&events, None);
+    assert_eq!(found.iter().map(|it| it.event).collect::<Vec<_>>(), [2, 3]);
+    assert!(found[0].text.contains("8 h 47 min before the first access"), "{}", found[0].text);
+    assert!(found[0].text.contains("local time"));
+    // With the times that were meant (JST is nine hours ahead).
+    let meant = text.replace("05:03:00Z", "14:03:00Z").replace("05:12:00Z", "23:12:00+09:00");
+    assert_eq!(lint(&noted(&meant).unwrap(), None), []);
+    // The start that the playbook was given counts too.
+    let stated = "2023-12-12T13:50:17Z".parse().ok();
+    assert_eq!(lint(&events[2..], stated).len(), 2);
+    assert_eq!(lint(&events[2..], None), []);
+}
+
+#[test]
+fn a_time_without_an_offset_is_refused() {
+    for at in ["2023-12-12T13:50:17", "8/29/2023 8:40:56 PM", "2023/12/11 6:53", "2023-12-12"] {
+        let text = format!(r#"{{"message":"m","datetime":"{at}","timestamp_desc":"d","kind":"access"}}"#);
+        assert_eq!(noted(&text).unwrap_err().line, 1, "{at}");
+    }
+}

@@ -1,0 +1,101 @@
+//! What the report takes from `plan.json`. Tolerant: a field or an item that this version does not understand is left
+//! out, since the report must be readable for as long as the record is.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::model::Item;
+
+/// The file.
+#[derive(Default, Deserialize)]
+pub(super) struct PlanFile {
+    #[serde(default)]
+    pub(super) digest: Option<String>,
+    #[serde(default)]
+    pub(super) plan: Plan,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Plan {
+    pub(super) title: String,
+    pub(super) inputs: BTreeMap<String, Value>,
+    pub(super) stages: Vec<Stage>,
+    pub(super) handover: Vec<Value>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Stage {
+    pub(super) id: String,
+    pub(super) steps: Vec<Step>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Step {
+    pub(super) id: String,
+    pub(super) action: String,
+    pub(super) items: Vec<Value>,
+}
+
+/// A task for people.
+#[derive(Deserialize)]
+pub(super) struct Task {
+    pub(super) to: String,
+    pub(super) task: String,
+}
+
+/// An item with its place.
+pub(super) struct Placed<'a> {
+    pub(super) stage: &'a str,
+    pub(super) step: &'a Step,
+    pub(super) item: Item,
+}
+
+impl PlanFile {
+    /// Reads the file, or what there is of it.
+    pub(super) fn parse(bytes: &[u8]) -> Self {
+        serde_json::from_slice(bytes).unwrap_or_default()
+    }
+
+    /// All items in order.
+    pub(super) fn items(&self) -> impl Iterator<Item = Placed<'_>> {
+        self.plan.stages.iter().flat_map(|stage| {
+            stage
+                .steps
+                .iter()
+                .flat_map(|step| understood(&step.items).map(|item| Placed { stage: &stage.id, step, item }))
+        })
+    }
+
+    /// All tasks for people.
+    pub(super) fn tasks(&self) -> impl Iterator<Item = Task> {
+        understood(&self.plan.handover)
+    }
+}
+
+fn understood<T: DeserializeOwned>(values: &[Value]) -> impl Iterator<Item = T> {
+    values.iter().filter_map(|value| serde_json::from_value(value.clone()).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::PlanFile;
+
+    #[test]
+    fn what_is_not_understood_is_left_out() {
+        let file = json!({"digest": "d", "later": 1, "plan": {"title": "t", "new": {}, "stages": [
+            {"id": "s", "gate": "x", "steps": [{"id": "p", "action": "a", "items": [
+                {"nothing": {"subject": "u"}}, {"of-a-later-version": {}}]}]}],
+            "handover": [{"to": "owner", "task": "look"}, {"whom": "x"}]}});
+        let file = PlanFile::parse(file.to_string().as_bytes());
+        assert_eq!(file.items().count(), 1);
+        assert_eq!(file.tasks().count(), 1);
+        assert_eq!(PlanFile::parse(b"not json").items().count(), 0);
+    }
+}

@@ -1,0 +1,311 @@
+//! The report of an incident with everything in it: what holds, what does not, what was left alone, and hostile names.
+
+use std::{fs, path::Path};
+
+use serde_json::{Value, json};
+
+use super::{Containment, Report, WayBack};
+use crate::{
+    journal::{
+        Anchor, Approval, Record, SentOutcome, Verdict, sha256_hex,
+        testing::{Bench, USER, exchange, intent, observed, plan_digest, plan_file, sent, target},
+    },
+    model::{
+        Call, Caveat, CaveatKind, Change, Difference, Goal, GraphPath, Irreversible, Item, Outcome, Refusal, Replay,
+        Target, Undo, Untrusted, Verb, Workload,
+    },
+};
+
+/// Turns text around, clears the screen, closes code spans and cells.
+const HOSTILE: &str = "a\u{1b}[2J\u{202e}`|<b>";
+
+fn planned(id: &str, step: &str, target: Target, states: [Value; 2]) -> Change {
+    let [before, wanted] = states;
+    let path = GraphPath::v1().fixed("users").id(&target.id);
+    let call = |body: &Value| Call::graph(Verb::Patch, path.clone(), Some(body.clone()), Replay::Set);
+    Change {
+        preflight: Default::default(),
+        id: id.into(),
+        step: step.into(),
+        action: format!("test.{step}"),
+        target,
+        note: "".into(),
+        differences: vec![Difference { name: "sign-in".into(), before: "open".into(), after: "shut".into() }],
+        calls: vec![call(&wanted)],
+        undo: Undo::Calls(vec![call(&before)]),
+        goal: Goal::State(wanted.clone()),
+        before,
+        wanted,
+        caveats: vec![],
+    }
+}
+
+fn enabled(on: bool) -> Value {
+    json!({"accountEnabled": on, "displayName": HOSTILE})
+}
+
+fn rule() -> Target {
+    target("inbox-rule", "r1", HOSTILE)
+}
+
+fn app() -> Target {
+    let workload = Workload { app_id: "app1".into(), home_tenant: None, kind: None };
+    Target { of: None, lane: "sp1".into(), workload: Some(workload), ..target("service-principal", "sp1", "chatbot") }
+}
+
+fn plan() -> Value {
+    let user = || target("user", "u1", USER);
+    let states = || [json!({"on": true}), json!({"on": false})];
+    let block = planned("c001", "block", user(), [enabled(true), enabled(false)]);
+    let mut sessions = planned("c002", "sessions", user(), states());
+    sessions.undo = Undo::Impossible(Irreversible("a revocation cannot be taken back".into()));
+    let already = planned("c003", "block", target("user", "u2", "mia@contoso.example"), states());
+    let rule = planned("c004", "rules", rule(), states());
+    let mut app = planned("c005", "apps", app(), states());
+    app.caveats.push(Caveat::new(CaveatKind::BlindSpot, "owners of the application could not be read"));
+    let never = planned("c006", "apps", user(), states());
+    let change = |change: Change| serde_json::to_value(Item::Change(Box::new(change))).unwrap();
+    let item = |item: Item| serde_json::to_value(item).unwrap();
+    let left = Item::NotPicked {
+        target: Box::new(target("device", "d1", "LAPTOP-7")),
+        note: Untrusted::from("registered before the incident"),
+        certain: false,
+        caveats: vec![Caveat::new(CaveatKind::Undated, "the tenant gives no date for it")],
+    };
+    let refusal = Refusal { guard: "break-glass".into(), reason: "the account is kept for emergencies".into() };
+    let refused = Item::Refused { target: Box::new(target("user", "u9", "glass@contoso.example")), refusal };
+    let problem = Item::Problem { subject: "nobody@contoso.example".into(), reason: "no such user (404)".into() };
+    let nothing = Item::Nothing { subject: USER.into() };
+    json!({
+        "title": "Account takeover *of* one",
+        "inputs": {"users": [USER], "incident_start": "2023-12-12T11:00:00Z"},
+        "recipients": ["age1x"],
+        "stages": [
+            {"id": "cut", "steps": [
+                {"id": "block", "action": "test.block", "items": [change(block), item(Item::Already(Box::new(already)))]},
+                {"id": "sessions", "action": "test.sessions", "items": [change(sessions)]}]},
+            {"id": "persistence", "steps": [
+                {"id": "rules", "action": "test.rules", "items": [change(rule), item(left), item(nothing)]},
+                {"id": "apps", "action": "test.apps",
+                 "items": [change(app), item(refused), item(problem), change(never)]}]}],
+        "handover": [{"to": "tenant-owner", "task": "Delete the disabled applications"}]
+    })
+}
+
+/// Everything up to but without the close.
+async fn incident(case: &Path) -> Bench {
+    let plan = plan();
+    let bench = Bench::with_plan(case, "r1", &plan_file(&plan));
+    let approved = Record::Approved {
+        digest: plan_digest(&plan),
+        by: "ilse".into(),
+        how: Approval::Prompt,
+        overrides: Vec::new(),
+    };
+    bench.add(approved, vec![]).await;
+    let user = || target("user", "u1", USER);
+    bench.change("c001", user(), [enabled(true), enabled(false)]).await;
+    // Not exactly what was planned: the sessions end a little later.
+    let states = || [json!({"on": true}), json!({"on": "later"})];
+    bench.change("c002", user(), states()).await;
+    let of = |change: &str, outcome, target: Target, after: Option<Value>| Record::Ended {
+        change: change.into(),
+        outcome,
+        reason: match outcome {
+            Outcome::Already => "it was so before".into(),
+            _ => format!("the tenant refused: 403 {}", Untrusted::from(HOSTILE).term()),
+        },
+        before: Some(json!({"on": true})),
+        after,
+        target: Box::new(target),
+        caveats: vec![],
+    };
+    let mia = target("user", "u2", "mia@contoso.example");
+    bench.add(of("c003", Outcome::Already, mia, Some(json!({"on": true}))), vec![]).await;
+
+    let mut denied = exchange("e-denied", "GET", "https://graph.example/v1.0/users/u1", "{}");
+    denied.outcome = crate::model::ExchangeOutcome::Denied;
+    denied.status = Some(403);
+    bench.add(observed("c004", json!({"on": true})), vec![denied]).await;
+    bench.add(intent("c004", "i4", json!({"on": false})), vec![]).await;
+    bench.add(sent("c004", "i4", SentOutcome::Rejected), vec![]).await;
+    bench.add(of("c004", Outcome::Failed, rule(), None), vec![]).await;
+
+    let sealed = Record::Sealed {
+        change: "c005".into(),
+        file: "handover/r1/c005.age".into(),
+        sha256: sha256_hex(b"x"),
+        recipients: vec!["age1x".into()],
+        owner: USER.into(),
+    };
+    bench.add(observed("c005", json!({"on": true})), vec![]).await;
+    bench.add(sealed, vec![]).await;
+    bench.add(intent("c005", "i5", json!({"on": false})), vec![]).await;
+    bench
+}
+
+/// The same, with every change brought to an end.
+async fn closed(case: &Path) -> std::path::PathBuf {
+    let bench = incident(case).await;
+    bench.add(sent("c005", "i5", SentOutcome::Unknown), vec![]).await;
+    for (change, outcome) in [("c005", Outcome::Unknown), ("c006", Outcome::Skipped)] {
+        let ended = Record::Ended {
+            change: change.into(),
+            outcome,
+            reason: format!("it is {}", outcome.word()),
+            before: None,
+            after: None,
+            target: Box::new(app()),
+            caveats: vec![],
+        };
+        bench.add(ended, vec![]).await;
+    }
+    bench.close().await
+}
+
+#[tokio::test]
+async fn the_whole_report() {
+    let case = tempfile::tempdir().unwrap();
+    let report = Report::read(&closed(case.path()).await).unwrap();
+    assert_eq!(report.status.containment, Containment::Partly);
+    assert_eq!(report.status.verdict, Verdict::Consistent, "{:?}", report.status.problems);
+    let mut report = report;
+    report.status.anchor = Some(Anchor {
+        vkey: "staunch/case/ir-7/run/r1+0a1b2c3d+AbCd=".into(),
+        key_words: "acorn lemon river tiger maple orbit piano wolf".into(),
+        size: 9,
+        root: "AbCd=".into(),
+        root_words: "amber bacon cabin ember flute hotel igloo kayak".into(),
+    });
+    insta::with_settings!({filters => vec![("[0-9a-f]{64}", "[sha-256]")]}, {
+        insta::assert_snapshot!("terminal", report.terminal(120, false));
+        insta::assert_snapshot!("markdown", report.markdown());
+    });
+}
+
+#[tokio::test]
+async fn every_word_of_the_tenant_is_escaped_everywhere() {
+    let case = tempfile::tempdir().unwrap();
+    let report = Report::read(&closed(case.path()).await).unwrap();
+    for text in [report.terminal(80, false), report.markdown()] {
+        assert!(!text.contains(['\u{1b}', '\u{202e}']), "{text:?}");
+    }
+    assert!(!report.markdown().contains("a`|"));
+    // Data keeps the text itself: what is done with it then is for the reader to escape.
+    let data = serde_json::to_value(&report).unwrap();
+    assert_eq!(data["accounts"][0]["changes"][2]["target"]["name"], HOSTILE);
+}
+
+#[tokio::test]
+async fn every_statement_about_an_action_names_its_line() {
+    let case = tempfile::tempdir().unwrap();
+    let report = Report::read(&closed(case.path()).await).unwrap();
+    let markdown = report.markdown();
+    let section = markdown.split("\n## ").find(|part| part.starts_with("Response")).unwrap();
+    for line in section.lines().filter(|line| line.trim_start().starts_with("- ")) {
+        assert!(line.contains("[#"), "{line}");
+    }
+    assert!(section.lines().count() > 20);
+}
+
+#[tokio::test]
+async fn a_live_a_crashed_and_a_copied_folder_tell_the_same() {
+    let case = tempfile::tempdir().unwrap();
+    let bench = incident(case.path()).await;
+    let run = bench.journal.run_dir().to_owned();
+    let live = Report::read(&run).unwrap();
+    drop(bench);
+    let crashed = Report::read(&run).unwrap();
+    assert_eq!(live, crashed);
+
+    let copy = tempfile::tempdir().unwrap();
+    copy_dir(&run, copy.path());
+    let copied = Report::read(copy.path()).unwrap();
+    assert_eq!(crashed, copied);
+    assert_eq!(crashed.markdown(), copied.markdown());
+
+    // What was begun and never reached says so, and the run is not called contained.
+    assert_eq!(live.status.verdict, Verdict::Open);
+    assert_eq!(live.status.counts.get("not-ended"), Some(&2));
+    let text = live.terminal(100, false);
+    assert!(text.contains("how it ended is not known yet"), "{text}");
+    assert!(text.contains("the run did not come so far"));
+    assert!(text.contains("not closed: the run is still going on, or it crashed"));
+}
+
+fn copy_dir(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy_dir(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_can_be_taken_back_and_what_cannot() {
+    let case = tempfile::tempdir().unwrap();
+    let report = Report::read(&closed(case.path()).await).unwrap();
+    let of: Vec<(&str, &WayBack)> =
+        report.rollback.iter().map(|entry| (entry.change.as_str(), &entry.way_back)).collect();
+    // What was rejected, already so or never sent needs no way back; a lost answer does.
+    assert_eq!(of.iter().map(|(id, _)| *id).collect::<Vec<_>>(), ["c001", "c002", "c005"]);
+    assert!(matches!(of[0].1, WayBack::Calls(calls) if calls[0].starts_with("PATCH /v1.0/users/u1")));
+    assert!(matches!(of[1].1, WayBack::Impossible(reason) if reason.contains("revocation")));
+}
+
+#[tokio::test]
+async fn a_broken_record_is_reported_and_says_so_on_top() {
+    let case = tempfile::tempdir().unwrap();
+    let run = closed(case.path()).await;
+    let path = run.join("journal.jsonl");
+    let text = fs::read_to_string(&path).unwrap().replace("\"by\":\"ilse\"", "\"by\":\"otto\"");
+    fs::write(&path, text.replace("\"type\":\"verified\"", "\"type\":\"verifiad\"")).unwrap();
+    fs::write(run.join("plan.json"), "{").unwrap();
+    let report = Report::read(&run).unwrap();
+    assert_eq!(report.status.verdict, Verdict::Broken);
+    let text = report.terminal(100, false);
+    let top: String = text.lines().take(3).collect();
+    assert!(top.contains("does not verify"), "{top}");
+    assert!(text.contains("unknown-record") && text.contains("broken-chain") && text.contains("plan-mismatch"));
+    // Without the plan, the journal still tells which changes there were.
+    assert!(text.contains("c001") && text.contains(USER));
+
+    fs::remove_file(run.join("run.json")).unwrap();
+    assert!(Report::read(&run).is_err());
+}
+
+#[tokio::test]
+async fn the_words_on_top() {
+    let word = |report: &Report| {
+        let text = report.terminal(80, false);
+        text.lines().nth(1).unwrap().to_owned()
+    };
+    let case = tempfile::tempdir().unwrap();
+    let run = crate::journal::testing::small(case.path(), "r1").await.close().await;
+    assert_eq!(word(&Report::read(&run).unwrap()), "CONTAINED — 2 done");
+
+    let bench = Bench::new(case.path(), "r2");
+    let empty = Report::read(bench.journal.run_dir()).unwrap();
+    assert_eq!(word(&empty), "NOTHING TO DO — no change");
+    bench.add(observed("c001", json!({})), vec![]).await;
+    let none = Report::read(bench.journal.run_dir()).unwrap();
+    assert_eq!(word(&none), "NOT CONTAINED — 1 not-ended");
+}
+
+#[tokio::test]
+async fn colour_changes_no_word_and_lines_keep_their_width() {
+    let case = tempfile::tempdir().unwrap();
+    let report = Report::read(&closed(case.path()).await).unwrap();
+    let colored = report.terminal(100, true);
+    assert!(colored.contains("\u{1b}["));
+    assert_eq!(console::strip_ansi_codes(&colored), report.terminal(100, false));
+    let long = |line: &&str| console::measure_text_width(line) > 60 && line.trim().contains(' ');
+    let narrow = report.terminal(60, false);
+    let long: Vec<&str> = narrow.lines().filter(long).collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
