@@ -13,6 +13,7 @@
 
 pub mod action;
 pub mod actions;
+pub mod cli;
 pub mod client;
 pub mod engine;
 pub mod journal;

@@ -1,3 +1,7 @@
-//! The `staunch` binary.
+//! The `staunch` binary: everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    staunch::cli::main()
+}

@@ -1,0 +1,414 @@
+//! The command line as it was typed.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::plan::Guard;
+
+/// Contains a compromised Microsoft 365 account from a reviewed playbook: shows the exact change, preserves evidence,
+/// changes it, proves it by a second read, undoes what can be undone, and leaves a record that can be verified.
+#[derive(Debug, Parser)]
+#[command(name = "staunch", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_help = EXIT_CODES)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0    all that was asked holds (for `plan`: the plan was made)
+  1    it could not run: network, authentication, disk
+  2    the command line, the playbook, an input or the configuration is wrong
+  3    refused, nothing was changed: a guard, a stale, edited or foreign plan, no approval
+  4    it ran, and something is not contained or not known (for `doctor`: some action cannot be used)
+  5    a record does not verify
+  130  interrupted; the journal is right, `resume` goes on";
+
+/// Options of every verb.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// Profile of the configuration; `demo` is the embedded tenant
+    #[arg(long, global = true, env = "STAUNCH_TENANT", value_name = "NAME")]
+    pub(crate) tenant: Option<String>,
+    /// Configuration file instead of ./staunch.toml or the one in the user's configuration folder
+    #[arg(long, global = true, env = "STAUNCH_CONFIG", value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Folder of the case: its runs and sealed secrets
+    #[arg(long, global = true, env = "STAUNCH_CASE", value_name = "DIR", default_value = "case")]
+    pub(crate) case: PathBuf,
+    /// Form of what goes to stdout
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+    /// Minutes after which nothing more is sent; `resume` goes on from there
+    #[arg(long, global = true, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) deadline: Option<u64>,
+    /// How a change is proven: by one read, or by three in a row
+    #[arg(long, value_enum, global = true, default_value_t = Verify::Fast)]
+    pub(crate) verify: Verify,
+    /// More talk on stderr; twice for every request
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+impl Global {
+    /// When nothing more is sent, from the sign-in on.
+    pub(crate) fn deadline(&self) -> Option<Duration> {
+        self.deadline.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)))
+    }
+}
+
+/// Form of the data on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Rehearse the whole way on the embedded tenant: plan, apply, verify, report; no set-up at all
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
+    /// Read the tenant and print what would be changed; changes nothing
+    Plan(PlanArgs),
+    /// Run exactly the plan of a file, after approval
+    Apply(ApplyArgs),
+    /// Plan, approve and apply in one sitting
+    Run(RunArgs),
+    /// Go on with a run that was interrupted or killed
+    Resume(ResumeArgs),
+    /// Plan and run the way back of a run
+    Undo(UndoArgs),
+    /// Check and read the record of a run
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Print the incident report of a run
+    Report(ReportArgs),
+    /// Sign in and say what this identity may do and what is missing, before anybody needs it; changes nothing
+    Doctor(DoctorArgs),
+    /// Print the least permissions of playbooks, reads apart from writes; needs no tenant
+    Permissions(PermissionsArgs),
+    /// List the actions, or describe one
+    Actions(ActionsArgs),
+    /// Check playbooks, without a tenant
+    Check(CheckArgs),
+    /// Print the JSON Schema of playbooks
+    Schema,
+    /// The embedded tenant
+    #[cfg(feature = "demo")]
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+}
+
+/// What a playbook is planned with.
+#[derive(Debug, Args)]
+pub(crate) struct Planning {
+    /// Playbook
+    #[arg(value_name = "PLAYBOOK")]
+    pub(crate) playbook: PathBuf,
+    /// Input; a list is separated by commas, `@FILE` takes it from a file, one value a line
+    #[arg(short, long = "input", value_name = "KEY=VALUE")]
+    pub(crate) inputs: Vec<String>,
+    /// What to pick of what a step finds: `all` that certainly fits, `none`, or ids (OWNER/ID where an id repeats)
+    #[arg(long = "pick", value_name = "STEP=all|none|ID,…")]
+    pub(crate) picks: Vec<String>,
+    /// age recipient to which new passwords are sealed, beside those of the profile
+    #[arg(long = "recipient", value_name = "AGE-KEY")]
+    pub(crate) recipients: Vec<String>,
+    #[command(flatten)]
+    pub(crate) overriding: Overriding,
+}
+
+/// Which guards are overridden.
+#[derive(Debug, Args)]
+pub(crate) struct Overriding {
+    /// Guard to override in this plan; each with a --reason of its own, in the same order. Both are part of the plan
+    /// and of the record
+    #[arg(long = "override", value_name = "GUARD", requires = "reasons", value_parser = guards())]
+    pub(crate) guards: Vec<String>,
+    /// Reason for the --override at the same place
+    #[arg(long = "reason", value_name = "TEXT", requires = "guards")]
+    pub(crate) reasons: Vec<String>,
+    /// Allow changes that destroy what cannot be put back as it was: authentication methods, inbox rules
+    #[arg(long)]
+    pub(crate) allow_irreversible: bool,
+}
+
+fn guards() -> clap::builder::PossibleValuesParser {
+    clap::builder::PossibleValuesParser::new(Guard::ALL.map(Guard::name))
+}
+
+/// How a run is approved.
+#[derive(Debug, Args)]
+pub(crate) struct Approving {
+    /// Name of the person who approves, for the record (not proven)
+    #[arg(long, env = "STAUNCH_OPERATOR", value_name = "NAME")]
+    pub(crate) by: Option<String>,
+    /// Oldest plan that is applied, in minutes
+    #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+    pub(crate) max_age: u64,
+}
+
+/// How a change is proven.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Verify {
+    /// By one read.
+    Fast,
+    /// By three reads in a row, seconds apart: sees through a replica that is still behind.
+    Strict,
+}
+
+impl Verify {
+    /// Reads in a row.
+    pub(crate) fn matching_reads(self) -> u32 {
+        match self {
+            Self::Fast => 1,
+            Self::Strict => 3,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Take everything back at the end, and show what stays changed
+    #[arg(long)]
+    pub(crate) undo: bool,
+    /// Scenario of the tenant
+    #[arg(long, default_value = "aitm")]
+    pub(crate) scenario: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) planning: Planning,
+    /// Write the plan to a new file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ApplyArgs {
+    /// Plan file, as `plan --out` wrote it
+    #[arg(value_name = "PLANFILE")]
+    pub(crate) plan: PathBuf,
+    /// Digest of the plan: approves it without a question
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) approve: Option<String>,
+    #[command(flatten)]
+    pub(crate) approving: Approving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) planning: Planning,
+    #[command(flatten)]
+    pub(crate) approving: Approving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Folder or id of the run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Digest of the plan, for a run that died before its approval was on record
+    #[arg(long, value_name = "DIGEST")]
+    pub(crate) approve: Option<String>,
+    #[command(flatten)]
+    pub(crate) approving: Approving,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// Folder or id of the run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Write the plan of the undo to a new file, and change nothing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) approving: Approving,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditCommand {
+    /// Check that nothing in a run's folder was altered since it was written
+    ///
+    /// Says one word: `authentic` (whole, and signed by a key that was given) and `consistent` (whole and signed, but
+    /// no key was given, so it may be a forgery as a whole) end with 0; `open`, `torn-tail` and `broken` with 5. With
+    /// `--format json`, `verdict` holds the word and `findings` what was found, each with a `code`.
+    Verify(VerifyArgs),
+    /// Print who did what when
+    Show(RunRef),
+    /// Compare a run's record with what the tenant itself logged, both ways; reads only
+    ///
+    /// Ends with 0 where nothing is missing on either side, 4 where something is not shown by the tenant that may still
+    /// come, may have been dropped or may not have happened, and 5 where one side lacks what it should hold. Needs
+    /// `AuditLog.Read.All`.
+    Reconcile(ReconcileArgs),
+    /// Prove one line of a journal, without showing the others: a file that `check-proof` checks
+    Prove(ProveArgs),
+    /// Check a file that `prove` wrote, with nothing but itself and a key
+    CheckProof(CheckProofArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    pub(crate) run: RunRef,
+    /// Key that was noted when the run began, or was taken up again
+    #[arg(long = "key", value_name = "VKEY")]
+    pub(crate) keys: Vec<String>,
+    /// File of trusted keys, as c2sp.org/tlog-policy has it: lines `log VKEY`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReconcileArgs {
+    #[command(flatten)]
+    pub(crate) run: RunRef,
+    /// Export of MicrosoftGraphActivityLogs: one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) activity_log: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ProveArgs {
+    #[command(flatten)]
+    pub(crate) run: RunRef,
+    /// Number of the line, as `audit show` and the report print it
+    #[arg(long, value_name = "N")]
+    pub(crate) seq: u64,
+    /// New file for the proof, instead of stdout
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckProofArgs {
+    /// The proof
+    #[arg(value_name = "FILE")]
+    pub(crate) proof: PathBuf,
+    /// Key that was noted when the run began, or was taken up again
+    #[arg(long = "key", value_name = "VKEY", required_unless_present = "policy")]
+    pub(crate) keys: Vec<String>,
+    /// File of trusted keys, as c2sp.org/tlog-policy has it: lines `log VKEY`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunRef {
+    /// Folder or id of the run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReportArgs {
+    /// Folder or id of the run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// As Markdown
+    #[arg(long)]
+    pub(crate) markdown: bool,
+    /// For another program instead, one event a line
+    #[arg(long = "as", value_enum, value_name = "FORM", conflicts_with = "markdown")]
+    pub(crate) export: Option<ExportForm>,
+    /// What was noted of the intruder from logs, to be put into the timeline: one JSON object a line with `message`,
+    /// `datetime` (with its offset), `timestamp_desc` and `kind` (`access` or `effect`). An effect before the first
+    /// access is told
+    #[arg(long, value_name = "FILE", requires = "export")]
+    pub(crate) noted: Option<PathBuf>,
+}
+
+/// A form for another program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ExportForm {
+    /// OCSF 1.8: remediation, account, entity and API activity
+    Ocsf,
+    /// Timesketch: a timeline
+    Timesketch,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ActionsArgs {
+    /// Action to describe
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// Playbook whose actions are looked at; without one, all actions
+    #[arg(value_name = "PLAYBOOK")]
+    pub(crate) playbook: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PermissionsArgs {
+    /// Playbooks; without one, all actions
+    #[arg(value_name = "PLAYBOOK")]
+    pub(crate) playbooks: Vec<PathBuf>,
+    /// Print `requiredResourceAccess` for the manifest of an application registration
+    #[arg(long)]
+    pub(crate) manifest: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Playbooks
+    #[arg(value_name = "PLAYBOOK", required = true)]
+    pub(crate) playbooks: Vec<PathBuf>,
+}
+
+#[cfg(feature = "demo")]
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Serve a mock tenant on a port of this machine, for rehearsal
+    Serve(ServeArgs),
+}
+
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Address of this machine's loopback to listen on; any other is refused
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
+    pub(crate) listen: std::net::IpAddr,
+    /// Port; 0 takes a free one
+    #[arg(long, default_value_t = 8080)]
+    pub(crate) port: u16,
+    /// Name of a built-in scenario, or a YAML file
+    #[arg(long, default_value = "aitm")]
+    pub(crate) scenario: String,
+    /// List the built-in scenarios and end
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Number of users, beside those that the scenario names
+    #[arg(long)]
+    pub(crate) users: Option<usize>,
+    /// Clock of the tenant
+    #[arg(long, value_enum, default_value_t = ClockKind::System)]
+    pub(crate) clock: ClockKind,
+    /// Write a profile for it to a new file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) profile: Option<PathBuf>,
+}
+
+/// What the mock tenant's time is.
+#[cfg(feature = "demo")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClockKind {
+    /// That of this machine.
+    System,
+    /// An hour after the scenario's incident, until the control API advances it.
+    Manual,
+}

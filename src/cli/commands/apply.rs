@@ -1,0 +1,35 @@
+//! `apply`: runs exactly the plan of a file, after approval.
+
+use crate::{
+    cli::{
+        Context,
+        args::ApplyArgs,
+        connect::connect,
+        execute::{self, Approver},
+        exit::{Exit, Failure, OrFail as _},
+    },
+    journal::Approval,
+    plan::{PlanFile, PlanFileError},
+};
+
+pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<Exit, Failure> {
+    let file = load(&args)?;
+    let connected = connect(context, Some(&file.plan().tenant_id)).await?;
+    let approver = Approver { context, connected: &connected, approving: &args.approving };
+    approver.check(&file)?;
+    let approved = match args.approve {
+        Some(digest) => approver.decide(file, digest, Approval::Flag)?,
+        None => {
+            super::plan::show(context, &file)?;
+            approver.ask(file)?
+        }
+    };
+    execute::fresh(context, &connected, approved).await
+}
+
+fn load(args: &ApplyArgs) -> Result<PlanFile, Failure> {
+    match PlanFile::load(&args.plan) {
+        Err(error @ PlanFileError::Io(_)) => Err(Failure::of(Exit::Usage, &error)),
+        other => other.or_fail(Exit::Refused),
+    }
+}

@@ -1,0 +1,70 @@
+//! `permissions`: the least list of playbooks, reads apart from writes, and the manifest of an application with it.
+
+use comfy_table::{Table, presets};
+use serde_json::json;
+
+use crate::{
+    action::permissions::{Need, Needs},
+    actions::REGISTRY,
+    cli::{
+        Context,
+        args::PermissionsArgs,
+        exit::{Exit, Failure},
+        planning,
+    },
+    model::{Meta, Service},
+    plan::GUARD_READS,
+};
+
+pub(crate) fn run(context: &Context, args: &PermissionsArgs) -> Result<Exit, Failure> {
+    let mut actions: Vec<&Meta> = Vec::new();
+    for path in &args.playbooks {
+        let (playbook, _) = planning::read(context, path)?;
+        actions.extend(planning::metas(&playbook));
+    }
+    if args.playbooks.is_empty() {
+        actions.extend(REGISTRY.iter().map(|action| action.meta()));
+    }
+    let needs = Needs::of(&actions, GUARD_READS);
+    if !args.manifest {
+        context.out.data(&needs, || words(&needs))?;
+        return Ok(Exit::Ok);
+    }
+    let manifest = json!({ "requiredResourceAccess": needs.manifest() });
+    context.out.text(&format!("{manifest:#}"))?;
+    for need in needs.all().filter(|need| need.id.is_none()) {
+        context.out.say(&format!(
+            "not in the manifest, since its id is not known here: {} of {}; add it by name in the admin center",
+            need.permission,
+            name(need.service)
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+fn words(needs: &Needs) -> String {
+    let roles = if needs.roles.is_empty() { "none".to_owned() } else { needs.roles.join(", ") };
+    format!(
+        "To plan:\n{}\n\nTo change, besides:\n{}\n\nRoles for the service principal, besides: {roles}\n\
+         An account that holds a directory role itself can be changed only by a higher role.",
+        table(&needs.reads),
+        table(&needs.writes)
+    )
+}
+
+/// A name of a permission is never broken: it is there to be copied.
+fn table(needs: &[Need]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    for need in needs {
+        table.add_row([name(need.service), need.permission, &need.needed_by.join(", ")]);
+    }
+    table.to_string()
+}
+
+fn name(service: Service) -> &'static str {
+    match service {
+        Service::Graph => "Microsoft Graph",
+        Service::Exchange => "Office 365 Exchange Online",
+    }
+}

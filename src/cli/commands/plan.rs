@@ -1,0 +1,35 @@
+//! `plan`: reads the tenant, prints what would be changed, and writes it to a file.
+
+use serde_json::value::RawValue;
+
+use crate::{
+    cli::{
+        Context,
+        args::PlanArgs,
+        connect::connect,
+        exit::{Exit, Failure, OrFail as _},
+        planning,
+    },
+    plan::{self, PlanFile},
+};
+
+pub(crate) async fn run(context: &Context, args: PlanArgs) -> Result<Exit, Failure> {
+    let connected = connect(context, None).await?;
+    let file = planning::make(context, &args.planning, &connected).await?;
+    if let Some(path) = &args.out {
+        file.save(path).or_fail(Exit::CouldNotRun)?;
+    }
+    show(context, &file)?;
+    if let Some(path) = &args.out {
+        let (path, digest) = (path.display(), file.digest());
+        context.out.say(&format!("written to {path}; to run it: staunch apply {path} --approve {digest}"));
+    }
+    Ok(if file.plan().blocked.is_empty() { Exit::Ok } else { Exit::Refused })
+}
+
+/// Prints a plan: as the file's own JSON, or in words.
+pub(crate) fn show(context: &Context, file: &PlanFile) -> Result<(), Failure> {
+    let json: Box<RawValue> = serde_json::from_slice(file.bytes())
+        .map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to print the plan: {error}")))?;
+    context.out.data(&json, || plan::terminal(file))
+}

@@ -1,0 +1,34 @@
+//! `resume`: goes on with a run that was interrupted or killed.
+
+use crate::{
+    cli::{
+        Context,
+        args::ResumeArgs,
+        connect::connect,
+        execute::{self, Approver},
+        exit::{Exit, Failure, OrFail as _},
+        runs,
+    },
+    plan::{Approved, PlanFile},
+};
+
+pub(crate) async fn run(context: &Context, args: ResumeArgs) -> Result<Exit, Failure> {
+    let (path, seen) = runs::load(context, &args.run)?;
+    if seen.closed {
+        return Err(Failure::new(Exit::Refused, "the run is closed: there is nothing to resume"));
+    }
+    let file = PlanFile::parse(seen.plan.clone()).or_fail(Exit::Refused)?;
+    let connected = connect(context, Some(&seen.header.tenant_id)).await?;
+    let here = &connected.session.identity().tenant_id;
+    if *here != seen.header.tenant_id {
+        let message = format!("the run is of tenant {}, this is tenant {here}", seen.header.tenant_id);
+        return Err(Failure::new(Exit::Refused, message));
+    }
+    let (journal, history) = execute::reopen(context, &path)?;
+    let approved = match Approved::resumed(file.clone(), &history) {
+        Some(approved) => approved,
+        None => Approver { context, connected: &connected, approving: &args.approving }.again(file, args.approve)?,
+    };
+    let by = execute::operator(args.approving.by.as_deref());
+    execute::resumed(context, &connected, approved, (journal, history), &by).await
+}

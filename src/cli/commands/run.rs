@@ -1,0 +1,18 @@
+//! `run`: plan, approve and apply in one sitting.
+
+use crate::cli::{
+    Context,
+    args::RunArgs,
+    connect::connect,
+    execute::{self, Approver},
+    exit::{Exit, Failure},
+    planning,
+};
+
+pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failure> {
+    let connected = connect(context, None).await?;
+    let file = planning::make(context, &args.planning, &connected).await?;
+    context.out.say(&crate::plan::terminal(&file));
+    let approved = Approver { context, connected: &connected, approving: &args.approving }.ask(file)?;
+    execute::fresh(context, &connected, approved).await
+}

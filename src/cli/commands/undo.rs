@@ -1,0 +1,38 @@
+//! `undo`: plans the way back of a run, and runs it like any other plan.
+
+use crate::{
+    actions::REGISTRY,
+    cli::{
+        Context,
+        args::UndoArgs,
+        connect::connect,
+        execute::{self, Approver},
+        exit::{Exit, Failure, OrFail as _},
+        progress, runs,
+    },
+    plan::{self, PlanFile},
+};
+
+pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failure> {
+    let (_, history) = runs::load(context, &args.run)?;
+    let connected = connect(context, Some(&history.header.tenant_id)).await?;
+    let here = &connected.session.identity().tenant_id;
+    if *here != history.header.tenant_id {
+        let message = format!("the run is of tenant {}, this is tenant {here}", history.header.tenant_id);
+        return Err(Failure::new(Exit::Refused, message));
+    }
+    let wait = progress::wait("reading the tenant");
+    let plan = plan::undo(&history, REGISTRY, &connected.session.reader(), context.clock.now()).await;
+    drop(wait);
+    let file = PlanFile::freeze(plan.or_fail(Exit::Refused)?).or_fail(Exit::CouldNotRun)?;
+    if let Some(path) = &args.out {
+        file.save(path).or_fail(Exit::CouldNotRun)?;
+        super::plan::show(context, &file)?;
+        let (path, digest) = (path.display(), file.digest());
+        context.out.say(&format!("written to {path}; to run it: staunch apply {path} --approve {digest}"));
+        return Ok(Exit::Ok);
+    }
+    context.out.say(&plan::terminal(&file));
+    let approved = Approver { context, connected: &connected, approving: &args.approving }.ask(file)?;
+    execute::fresh(context, &connected, approved).await
+}

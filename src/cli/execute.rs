@@ -1,0 +1,222 @@
+//! From a plan to a closed run: approve, open the journal, run, print the report.
+
+use std::{env, sync::Arc, time::Duration};
+
+use crate::{
+    actions::REGISTRY,
+    cli::{
+        Context,
+        args::Approving,
+        connect::Connected,
+        exit::{Exit, Failure, OrFail as _},
+        progress::Live,
+        prompt, runs,
+    },
+    engine::{self, Deps, Options, Stop, Summary},
+    journal::{
+        Anchor, Approval, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader, Tool, sha256_hex,
+    },
+    model::Item,
+    plan::{self, Accept, Approved, Decision, Plan, PlanFile},
+    report::Report,
+};
+
+/// What an approval is checked against, and who gives it.
+pub(crate) struct Approver<'a> {
+    pub(crate) context: &'a Context,
+    pub(crate) connected: &'a Connected,
+    pub(crate) approving: &'a Approving,
+}
+
+impl Approver<'_> {
+    /// Refuses a plan that must not be run, before anybody is asked.
+    pub(crate) fn check(&self, file: &PlanFile) -> Result<(), Failure> {
+        let applied = runs::applied(&self.context.global.case);
+        file.check(&self.accept(&applied)).or_fail(Exit::Refused)
+    }
+
+    /// Shows the plan's confirmation and asks; on no terminal it is an error that names the flag.
+    pub(crate) fn ask(&self, file: PlanFile) -> Result<Approved, Failure> {
+        self.check(&file)?;
+        let digest = self.confirm(&file)?;
+        self.decide(file, digest, Approval::Prompt)
+    }
+
+    fn confirm(&self, file: &PlanFile) -> Result<String, Failure> {
+        if !self.context.out.can_ask() {
+            let digest = file.digest();
+            return Err(Failure::new(Exit::Refused, "the plan is not approved, and nobody is there to ask").hint(
+                format!("write it with `plan --out FILE`, then `apply FILE --approve DIGEST` (this plan: {digest})"),
+            ));
+        }
+        self.context.out.say(&plan::confirmation(file));
+        prompt::approve(file)?;
+        Ok(file.digest().to_owned())
+    }
+
+    /// Approves a run that died before its first approval was on record: nothing of it was changed.
+    pub(crate) fn again(&self, file: PlanFile, digest: Option<String>) -> Result<Approved, Failure> {
+        let how = if digest.is_some() { Approval::Flag } else { Approval::Prompt };
+        let digest = match digest {
+            Some(digest) => digest,
+            None => self.confirm(&file)?,
+        };
+        let by = operator(self.approving.by.as_deref());
+        file.approve(Decision { digest, by, how }, &self.accept(&[])).or_fail(Exit::Refused)
+    }
+
+    /// Approves with a digest that was given.
+    pub(crate) fn decide(&self, file: PlanFile, digest: String, how: Approval) -> Result<Approved, Failure> {
+        let applied = runs::applied(&self.context.global.case);
+        let by = operator(self.approving.by.as_deref());
+        file.approve(Decision { digest, by, how }, &self.accept(&applied)).or_fail(Exit::Refused)
+    }
+
+    fn accept<'b>(&'b self, applied: &'b [String]) -> Accept<'b> {
+        Accept {
+            identity: self.connected.session.identity(),
+            now: self.context.clock.now(),
+            max_age: Duration::from_secs(self.approving.max_age.saturating_mul(60)),
+            applied,
+            protected: &self.connected.protected,
+        }
+    }
+}
+
+/// The name for the record: asserted, never proven.
+pub(crate) fn operator(named: Option<&str>) -> String {
+    let user = || env::var("USER").or_else(|_| env::var("USERNAME"));
+    named.map(str::to_owned).or_else(|| user().ok()).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// Opens a run for an approved plan, runs it, and prints its report.
+pub(crate) async fn fresh(context: &Context, connected: &Connected, approved: Approved) -> Result<Exit, Failure> {
+    let header = header(context, connected, approved.file());
+    let playbook = approved.plan().playbook.as_ref().map(|playbook| playbook.text.clone().into_bytes());
+    let journal = Journal::create(
+        &context.global.case,
+        &header,
+        approved.file().bytes(),
+        playbook.as_deref(),
+        context.clock.clone(),
+    )
+    .or_fail(Exit::CouldNotRun)?;
+    context.out.say(&format!("run {} in {}", header.run_id, journal.run_dir().display()));
+    note_elsewhere(context, "signed with a key of its own; note it outside of the folder", journal.anchor());
+    drive(context, connected, approved, journal, None).await
+}
+
+/// Goes on with a run.
+pub(crate) async fn resumed(
+    context: &Context,
+    connected: &Connected,
+    approved: Approved,
+    (journal, history): (Journal, History),
+    by: &str,
+) -> Result<Exit, Failure> {
+    note_elsewhere(context, "taken up again under a new key; note it too", journal.anchor());
+    drive(context, connected, approved, journal, Some((history, by.to_owned()))).await
+}
+
+async fn drive(
+    context: &Context,
+    connected: &Connected,
+    approved: Approved,
+    journal: Journal,
+    history: Option<(History, String)>,
+) -> Result<Exit, Failure> {
+    let stop = Stop::default();
+    let listener = tokio::spawn(listen(context.out, stop.clone()));
+    let run_dir = journal.run_dir().to_owned();
+    let plan = approved.plan().clone();
+    let deps = Deps {
+        session: connected.session.clone(),
+        registry: REGISTRY,
+        journal,
+        clock: context.clock.clone(),
+        progress: Arc::new(Live::new(context.out, plan.changes().count())),
+        stop,
+    };
+    let options = Options { matching_reads: context.global.verify.matching_reads(), ..Options::default() };
+    let ran = match &history {
+        None => engine::run(approved, deps, options).await,
+        Some((history, by)) => engine::resume(approved, deps, options, history, by).await,
+    };
+    listener.abort();
+    let summary = ran.or_fail(Exit::CouldNotRun).map_err(|failure| {
+        failure.hint(format!("what was done is on record; go on with `staunch resume {}`", run_dir.display()))
+    })?;
+    let report = Report::read(&run_dir).or_fail(Exit::NotVerified)?;
+    context.out.data(&report, || report.terminal(context.out.width(), context.out.colors()))?;
+    if let Some(anchor) = &report.status.anchor {
+        note_elsewhere(context, "the record is signed; note the root outside of the folder", anchor);
+    }
+    Ok(exit(&plan, &summary))
+}
+
+/// Shows what proves the record to whoever noted it.
+fn note_elsewhere(context: &Context, why: &str, anchor: &Anchor) {
+    let Anchor { vkey, key_words, size, root, root_words } = anchor;
+    context.out.say(&format!(
+        "{why}\n  key   {vkey}\n        {key_words}\n  root  {root} ({size} lines)\n        {root_words}"
+    ));
+}
+
+/// The first Ctrl-C ends the run cleanly, the second at once; the journal is right either way.
+async fn listen(out: crate::cli::output::Output, stop: Stop) {
+    while tokio::signal::ctrl_c().await.is_ok() {
+        if stop.requested() {
+            out.say("stopped at once; `staunch resume` settles what is not known");
+            #[expect(clippy::exit, reason = "the second Ctrl-C does not wait for anything")]
+            std::process::exit(Exit::Interrupted as i32);
+        }
+        out.say("ending: no new change is begun (Ctrl-C again stops at once)");
+        stop.request();
+    }
+}
+
+fn exit(plan: &Plan, summary: &Summary) -> Exit {
+    if summary.interrupted {
+        return Exit::Interrupted;
+    }
+    let unplanned = plan.items().any(|(_, item)| matches!(item, Item::Problem { .. } | Item::Refused { .. }));
+    let all_hold = summary.outcomes.values().all(|outcome| outcome.holds());
+    if all_hold && !unplanned { Exit::Ok } else { Exit::NotContained }
+}
+
+fn header(context: &Context, connected: &Connected, file: &PlanFile) -> RunHeader {
+    let plan = file.plan();
+    let (mode, undo_of) = match &plan.mode {
+        plan::Mode::Apply => (Mode::Apply, None),
+        plan::Mode::Undo { run } => (Mode::Undo, Some(run.clone())),
+    };
+    let playbook = plan.playbook.as_ref().map(|playbook| PlaybookRef {
+        id: playbook.id.clone(),
+        version: playbook.version.clone(),
+        sha256: playbook.sha256.clone(),
+    });
+    let case = std::path::absolute(&context.global.case).unwrap_or_else(|_| context.global.case.clone());
+    RunHeader {
+        format: RUN_FORMAT.to_owned(),
+        run_id: uuid::Uuid::now_v7().to_string(),
+        case: case.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        tool: Tool { name: "staunch".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
+        host: gethostname::gethostname().to_string_lossy().into_owned(),
+        os_user: operator(None),
+        started: context.clock.now(),
+        mode,
+        undo_of,
+        tenant_id: plan.tenant_id.clone(),
+        cloud: plan.cloud,
+        identity: connected.session.identity().clone(),
+        playbook,
+        plan_sha256: sha256_hex(file.bytes()),
+        plan_id: plan.id.clone(),
+        command: env::args().collect(),
+    }
+}
+
+/// Opens the journal of a run that did not end; one that is closed cannot be resumed.
+pub(crate) fn reopen(context: &Context, run: &std::path::Path) -> Result<(Journal, History), Failure> {
+    Journal::reopen(run, context.clock.clone()).map_err(|error: JournalError| Failure::of(Exit::CouldNotRun, &error))
+}

@@ -1,0 +1,93 @@
+//! Exit codes, and errors as a person at the terminal needs them.
+
+use std::{error::Error, process::ExitCode};
+
+/// How the program ends. The numbers are documented in the README and never change their meaning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// All that was asked holds.
+    Ok = 0,
+    /// It could not run: network, authentication, disk.
+    CouldNotRun = 1,
+    /// The command line, the playbook, an input or the configuration is wrong.
+    Usage = 2,
+    /// Refused, and nothing was changed.
+    Refused = 3,
+    /// It ran, and something is not contained or not known.
+    NotContained = 4,
+    /// A record does not verify.
+    NotVerified = 5,
+    /// Interrupted; the journal is right.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// An error with its exit code, the chain of its causes in words, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) exit: Exit,
+    pub(crate) message: String,
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    pub(crate) fn usage(message: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, message)
+    }
+
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// An error of a lower layer: "failed to …: cause: cause".
+    pub(crate) fn of(exit: Exit, error: &dyn Error) -> Self {
+        let mut message = format!("failed to {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            message.push_str(": ");
+            message.push_str(&cause.to_string());
+            source = cause.source();
+        }
+        Self::new(exit, message)
+    }
+}
+
+/// Turns errors of lower layers into failures with an exit code.
+pub(crate) trait OrFail<T> {
+    /// With this exit code.
+    fn or_fail(self, exit: Exit) -> Result<T, Failure>;
+}
+
+impl<T, E: Error> OrFail<T> for Result<T, E> {
+    fn or_fail(self, exit: Exit) -> Result<T, Failure> {
+        self.map_err(|error| Failure::of(exit, &error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Exit, Failure};
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("open the door")]
+    struct Door(#[source] Lock);
+    #[derive(Debug, thiserror::Error)]
+    #[error("turn the key")]
+    struct Lock(#[source] std::fmt::Error);
+
+    #[test]
+    fn a_chain_of_three_is_printed_once_each() {
+        let failure = Failure::of(Exit::CouldNotRun, &Door(Lock(std::fmt::Error)));
+        assert!(failure.message.starts_with("failed to open the door: turn the key: "), "{}", failure.message);
+        assert_eq!(failure.message.matches("turn the key").count(), 1);
+    }
+}

@@ -1,0 +1,63 @@
+//! What the program leaves behind when it falls: no memory image, and no words of a panic, which could hold secrets.
+
+use std::panic::{self, PanicHookInfo};
+
+use crate::cli::output::Output;
+
+/// To be called before any secret is read.
+pub(crate) fn begin(out: Output) {
+    no_core_dumps();
+    panic::set_hook(Box::new(move |info| out.say(&fallen(info))));
+}
+
+/// Where it fell, and nothing of why: a panic's text may quote what it stumbled over.
+fn fallen(info: &PanicHookInfo<'_>) -> String {
+    let place = info.location().map(|at| format!("{}:{}:{}", at.file(), at.line(), at.column()));
+    format!(
+        "error: a fault of the program itself, at {}; please report it\nhint: what was done is on record; \
+         `staunch resume RUN` goes on with a run",
+        place.as_deref().unwrap_or("an unknown place")
+    )
+}
+
+/// A core file would hold tokens and passwords. Where that cannot be had, the program still runs.
+#[cfg(unix)]
+fn no_core_dumps() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+
+    if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
+        tracing::warn!(%error, "core dumps stay on");
+    }
+}
+
+#[cfg(not(unix))]
+fn no_core_dumps() {}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        panic,
+        sync::{Arc, Mutex},
+    };
+
+    use super::fallen;
+
+    #[test]
+    fn a_panic_is_told_by_its_place_only() {
+        let told = Arc::new(Mutex::new(String::new()));
+        let (log, before) = (Arc::clone(&told), panic::take_hook());
+        panic::set_hook(Box::new(move |info| {
+            let ours = info.payload().downcast_ref::<String>().is_some_and(|text| text.contains("canary-panic"));
+            if ours {
+                *log.lock().unwrap() = fallen(info);
+            } else {
+                before(info);
+            }
+        }));
+        let secret = "canary-panic".to_owned();
+        panic::catch_unwind(|| panic!("{secret}")).unwrap_err();
+        let told = told.lock().unwrap().clone();
+        assert!(told.contains("src/cli/hygiene.rs:"), "{told}");
+        assert!(!told.contains("canary"), "{told}");
+    }
+}
