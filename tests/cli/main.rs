@@ -1,0 +1,21 @@
+//! The binary, verb by verb: what it prints, what it refuses, how it ends.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod bad_input;
+mod demo;
+mod doctor;
+mod guards;
+mod interrupt;
+mod kill;
+mod lab;
+mod profiles;
+mod record;
+mod secrets;
+mod verbs;

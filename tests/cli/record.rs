@@ -1,0 +1,116 @@
+//! The record of a run on the command line: the key that is shown, what it proves, and the exit codes.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::lab::{Ended, Lab};
+
+/// An applied run; gives its id and the key that was shown when it began.
+fn applied(lab: &Lab) -> (String, String) {
+    let digest = lab.plan();
+    let ended = lab.staunch(&["apply", "plan.json", "--approve", &digest]);
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
+    let keys: Vec<String> = keys(&ended);
+    assert_eq!(keys.len(), 2, "at the beginning and at the end: {}", ended.stderr);
+    assert_eq!(keys[0], keys[1]);
+    assert!(ended.stdout.replace("\n", "").replace(' ', "").contains(&keys[0]), "the report shows it too");
+    (lab.run_id(), keys[0].clone())
+}
+
+/// The keys that were shown, in order.
+fn keys(ended: &Ended) -> Vec<String> {
+    ended.stderr.lines().filter_map(|line| line.trim_start().strip_prefix("key   ")).map(str::to_owned).collect()
+}
+
+fn verdict(lab: &Lab, args: &[&str]) -> (String, Option<i32>) {
+    let ended = lab.staunch(&[&["audit", "verify", "--format", "json"], args].concat());
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.text()));
+    (json["verdict"].as_str().unwrap().to_owned(), ended.code)
+}
+
+#[test]
+fn a_record_is_authentic_under_its_key_and_one_line_of_it_can_be_proved() {
+    let lab = Lab::aitm();
+    let (run, key) = applied(&lab);
+    assert_eq!(verdict(&lab, &[&run]), ("consistent".into(), Some(0)));
+    assert_eq!(verdict(&lab, &[&run, "--key", &key]), ("authentic".into(), Some(0)));
+    lab.write("policy", &format!("# the ticket\nlog {key}\nquorum none\n"));
+    assert_eq!(verdict(&lab, &[&run, "--policy", "policy"]), ("authentic".into(), Some(0)));
+    let words = lab.staunch(&["audit", "verify", &run]);
+    assert!(words.stdout.contains("NOT AUTHENTICATED"), "{}", words.stdout);
+
+    let other = Lab::aitm();
+    let (_, foreign) = applied(&other);
+    assert_eq!(verdict(&lab, &[&run, "--key", &foreign]), ("broken".into(), Some(5)));
+    let mistyped = lab.staunch(&["audit", "verify", &run, "--key", &key.replace("+A", "+B")]);
+    assert_eq!(mistyped.code, Some(2), "{}", mistyped.text());
+
+    let proof = lab.staunch(&["audit", "prove", &run, "--seq", "1", "--out", "one.tlog-proof"]);
+    assert_eq!(proof.code, Some(0), "{}", proof.text());
+    let shown = lab.staunch(&["audit", "check-proof", "one.tlog-proof", "--key", &key]);
+    assert!(shown.stdout.contains("approved by responder"), "{}", shown.text());
+    assert_eq!(shown.code, Some(0));
+    assert_eq!(lab.staunch(&["audit", "check-proof", "one.tlog-proof", "--key", &foreign]).code, Some(5));
+    assert_eq!(lab.staunch(&["audit", "check-proof", "one.tlog-proof"]).code, Some(2));
+    assert_eq!(lab.staunch(&["audit", "prove", &run, "--seq", "9999"]).code, Some(2));
+
+    let journal = lab.path("case/runs").join(&run).join("journal.jsonl");
+    fs::write(&journal, fs::read_to_string(&journal).unwrap().replace("responder", "respondor")).unwrap();
+    assert_eq!(verdict(&lab, &[&run, "--key", &key]), ("broken".into(), Some(5)));
+    assert_eq!(lab.staunch(&["audit", "prove", &run, "--seq", "1"]).code, Some(5));
+}
+
+#[test]
+fn the_record_is_compared_with_what_the_tenant_logged() {
+    let lab = Lab::aitm();
+    let (run, _) = applied(&lab);
+    let ended = lab.staunch(&["audit", "reconcile", &run, "--format", "json"]);
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.text()));
+    assert_eq!(json["not_ours"], serde_json::json!([]), "{}", ended.stdout);
+    let words = lab.staunch(&["audit", "reconcile", &run]);
+    assert!(words.stdout.contains("MicrosoftGraphActivityLogs"), "{}", words.text());
+    assert!(words.stdout.contains("calls went to Exchange"), "{}", words.stdout);
+    println!("{}", words.stdout);
+    lab.write("log.jsonl", "not JSON\n");
+    assert_eq!(lab.staunch(&["audit", "reconcile", &run, "--activity-log", "log.jsonl"]).code, Some(2));
+    // What the same identity did and no journal knows.
+    let row = format!(
+        r#"{{"RequestMethod":"DELETE","RequestUri":"https://graph.example/v1.0/users/x","RequestId":"r","AppId":"{}"}}"#,
+        lab.tenant.credentials().client_id
+    );
+    lab.write("log.jsonl", &row);
+    let ended = lab.staunch(&["audit", "reconcile", &run, "--activity-log", "log.jsonl"]);
+    assert!(ended.stdout.contains("NOT RECORDED BY US"), "{}", ended.text());
+    assert_eq!(ended.code, Some(5));
+}
+
+#[test]
+fn the_run_is_exported_for_other_programs_and_noted_times_are_held_against_it() {
+    let lab = Lab::aitm();
+    let (run, _) = applied(&lab);
+    let events = |form: &str| -> Vec<Value> {
+        let ended = lab.staunch(&["report", &run, "--as", form]);
+        assert_eq!(ended.code, Some(0), "{}", ended.text());
+        ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let ocsf = events("ocsf");
+    for class in [7001, 3001, 3004, 6003] {
+        assert!(ocsf.iter().any(|event| event["class_uid"] == class), "{class}");
+    }
+    let is_password = |event: &&Value| event["type_uid"] == 300_104;
+    assert_eq!(ocsf.iter().filter(is_password).count(), 1);
+    let evicted = ocsf.iter().find(|event| event["type_uid"] == 700_102).unwrap();
+    assert_eq!(evicted["countermeasures"][0]["d3f_technique"]["uid"], "D3-AL");
+    assert!(events("timesketch").iter().all(|event| event["datetime"].as_str().unwrap().ends_with('Z')));
+
+    lab.write("noted", "{\"message\":\"mail sent\",\"datetime\":\"2000-01-01T05:03:00Z\",\"timestamp_desc\":\"log\",\"kind\":\"effect\"}");
+    let linted = lab.staunch(&["report", &run, "--as", "timesketch", "--noted", "noted"]);
+    assert!(linted.stderr.contains("before the first access"), "{}", linted.text());
+    assert!(linted.stdout.lines().next().unwrap().contains("mail sent"));
+    lab.write(
+        "noted",
+        "{\"message\":\"m\",\"datetime\":\"2000-01-01T05:03:00\",\"timestamp_desc\":\"l\",\"kind\":\"effect\"}",
+    );
+    assert_eq!(lab.staunch(&["report", &run, "--as", "timesketch", "--noted", "noted"]).code, Some(2));
+}

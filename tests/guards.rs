@@ -1,0 +1,408 @@
+//! Every guard on the mock tenant: it refuses and nothing is sent, and its override is in the plan and the journal.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{World, bind, one_step};
+use mock_server::{Scenario, tenant::roles::RoleAssignment};
+use serde_json::{Value, json};
+use staunch::{
+    actions::REGISTRY,
+    journal::Record,
+    model::{CaveatKind, Cloud, Item, Outcome, Override, Preflight},
+    plan::{Accept, Discovery, Guard, Overrides, Plan, PlanFile, PlanRefused, Recipe, Selection, terminal},
+    playbook::Bound,
+};
+
+const VICTIM: &str = "johanna@sunnyside08.example";
+const ADMIN: &str = "ines@sunnyside08.example";
+const GLOBAL_ADMINISTRATOR: &str = "62e90394-69f5-4237-9190-012177145e10";
+const REASON: &str = "the owner of the tenant said so on the telephone";
+
+/// Names of the guards that refused an object.
+fn refusing(plan: &Plan) -> Vec<String> {
+    let refused = plan.items().filter_map(|(_, item)| match item {
+        Item::Refused { refusal, .. } => Some(refusal.guard.clone()),
+        _ => None,
+    });
+    refused.collect()
+}
+
+fn user_id(world: &World, name: &str) -> String {
+    world.tenant.inspect(|state| state.user_id(name))
+}
+
+/// Gives a principal a role in the whole tenant.
+fn assign(world: &World, principal: &str, role: &str, eligible: bool) {
+    let row = RoleAssignment {
+        id: format!("made-{principal}"),
+        principal_id: principal.to_owned(),
+        role_definition_id: role.to_owned(),
+        directory_scope_id: "/".to_owned(),
+    };
+    world.tenant.edit(|state| {
+        let table = if eligible { &mut state.role_eligibilities } else { &mut state.role_assignments };
+        table.insert(row.id.clone(), row);
+    });
+}
+
+fn block(user: &str) -> Bound {
+    one_step("user.block-sign-in", &json!({ "user": user }))
+}
+
+/// Plans with everything that was found picked.
+async fn plan_all(world: &World, bound: &Bound) -> PlanFile {
+    let all = |discovery: &staunch::plan::Discovery| {
+        let ids =
+            |question: &staunch::plan::Question| question.candidates.iter().map(|it| it.target.id.clone()).collect();
+        discovery.questions().iter().map(|it| (it.step.clone(), Selection::Ids(ids(it)))).collect()
+    };
+    world.plan_with(bound, all).await
+}
+
+/// What the record says was overridden.
+fn recorded(lines: &[staunch::journal::Line]) -> Vec<Override> {
+    let approved = lines.iter().find_map(|line| match &line.record {
+        Record::Approved { overrides, .. } => Some(overrides.clone()),
+        _ => None,
+    });
+    approved.unwrap()
+}
+
+/// The plan is refused by this guard at its only object and sends nothing; with the guard overridden it is planned, and
+/// the record says why.
+async fn refuses_one(mut world: World, bound: &Bound, guard: Guard) {
+    let file = plan_all(&world, bound).await;
+    assert_eq!(refusing(file.plan()), [guard.name()], "{:#?}", file.plan());
+    let before = world.tenant.diff_from_seed();
+    world.run(file).await;
+    assert_eq!(world.tenant.diff_from_seed(), before, "nothing was sent");
+
+    world.overrides = std::mem::take(&mut world.overrides).with(guard, REASON);
+    let file = plan_all(&world, bound).await;
+    assert_eq!(refusing(file.plan()), Vec::<String>::new());
+    assert_eq!(file.plan().changes().count(), 1, "{:#?}", file.plan());
+    let shown = terminal(&file);
+    assert!(shown.contains(&format!("OVERRIDDEN: guard {}", guard.name())) && shown.contains(REASON), "{shown}");
+    let planned = file.plan().overrides.clone();
+    let made = planned.iter().find(|it| it.guard == guard.name()).unwrap();
+    assert_eq!(made.reason, REASON);
+    assert!(made.target.is_some(), "{made:?}");
+    let ran = world.run(file).await;
+    assert_eq!(recorded(&ran.history().lines), planned);
+}
+
+/// The plan is refused as a whole by this guard; with the guard overridden it can be approved.
+async fn refuses_all(mut world: World, bound: &Bound, guard: Guard) {
+    let file = world.plan(bound).await;
+    assert!(!file.plan().blocked.is_empty(), "{:#?}", file.plan());
+    assert!(file.plan().blocked.iter().all(|refusal| refusal.guard == guard.name()), "{:?}", file.plan().blocked);
+    let blocked = check(&world, &file).await.unwrap_err();
+    assert!(matches!(&blocked, PlanRefused::Blocked { guard: by, .. } if by == guard.name()), "{blocked}");
+
+    world.overrides = std::mem::take(&mut world.overrides).with(guard, REASON);
+    let file = world.plan(bound).await;
+    assert!(file.plan().blocked.is_empty(), "{:?}", file.plan().blocked);
+    let planned = file.plan().overrides.clone();
+    assert!(planned.iter().any(|it| it.guard == guard.name() && it.reason == REASON), "{planned:?}");
+    let ran = world.run(file).await;
+    assert_eq!(recorded(&ran.history().lines), planned);
+}
+
+async fn check(world: &World, file: &PlanFile) -> Result<(), PlanRefused> {
+    let session = world.session().await;
+    let (identity, now) = (session.identity(), file.plan().made_at);
+    file.check(&Accept { identity, now, max_age: Duration::from_secs(60), applied: &[], protected: &world.protected })
+}
+
+#[tokio::test]
+async fn an_emergency_account_is_refused_by_id_by_name_and_by_group() {
+    for by in ["id", "name", "group"] {
+        let mut world = World::aitm().await;
+        let group = world.tenant.inspect(|state| {
+            state.groups.values().find(|group| group.display_name == "Purchasing").unwrap().id.clone()
+        });
+        let entry = match by {
+            "id" => user_id(&world, VICTIM),
+            "name" => VICTIM.to_uppercase(),
+            _ => group,
+        };
+        world.protected.break_glass = vec![entry];
+        refuses_one(world, &block(VICTIM), Guard::BreakGlass).await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_emergency_account_owns_is_refused_when_only_its_id_is_listed() {
+    let mut world = World::aitm().await;
+    world.protected.break_glass = vec![user_id(&world, VICTIM)];
+    let file = world.plan(&one_step("device.disable", &json!({ "user": VICTIM }))).await;
+    assert_eq!(refusing(file.plan()), ["break-glass"], "a device names its owner by principal name");
+}
+
+#[tokio::test]
+async fn an_entry_that_names_nobody_is_said_on_the_plan() {
+    let mut world = World::aitm().await;
+    world.protected.break_glass = vec!["00000000-0000-4000-8000-00000000dead".into()];
+    let file = world.plan(&block(VICTIM)).await;
+    let told = &file.plan().caveats;
+    assert!(told.iter().any(|caveat| caveat.text.contains("names no user and no group")), "{told:?}");
+}
+
+#[tokio::test]
+async fn the_owner_of_our_own_application_is_refused() {
+    let world = World::aitm().await;
+    let (us, owner) = (world.tenant.credentials().client_id, user_id(&world, VICTIM));
+    world.tenant.edit(|state| {
+        let id = state.service_principal_of(&us).unwrap().id.clone();
+        state.service_principals.get_mut(&id).unwrap().hidden.owners.push(owner);
+    });
+    refuses_one(world, &block(VICTIM), Guard::Own).await;
+}
+
+#[tokio::test]
+async fn our_own_application_is_refused() {
+    let world = World::aitm().await;
+    let us = world.tenant.credentials().client_id;
+    let file = plan_all(&world, &one_step("app.disable-service-principal", &json!({ "app": us }))).await;
+    assert_eq!(refusing(file.plan()), ["self"]);
+    assert!(world.run(file).await.outcomes().is_empty());
+    assert!(world.tenant.diff_from_seed().is_empty());
+}
+
+#[tokio::test]
+async fn applications_of_the_platform_are_refused() {
+    for (name, guard) in [("Microsoft Teams", Guard::FirstParty), ("sunny-functions", Guard::ManagedIdentity)] {
+        let world = World::aitm().await;
+        let app = world.tenant.inspect(|state| {
+            state.service_principals.values().find(|it| it.display_name == name).unwrap().app_id.clone()
+        });
+        refuses_one(world, &one_step("app.disable-service-principal", &json!({ "app": app })), guard).await;
+    }
+}
+
+#[tokio::test]
+async fn the_last_administrator_is_not_locked_out_even_if_the_role_is_overridden() {
+    let mut world = World::aitm().await;
+    world.overrides = Overrides::default().with(Guard::ProtectedRole, "an administrator was phished");
+    refuses_one(world, &block(ADMIN), Guard::LastAdministrator).await;
+}
+
+#[tokio::test]
+async fn an_administrator_is_not_the_last_one_while_another_can_sign_in() {
+    let mut world = World::aitm().await;
+    world.overrides = Overrides::default().with(Guard::ProtectedRole, "an administrator was phished");
+    let other = user_id(&world, "grady@sunnyside08.example");
+    assign(&world, &other, GLOBAL_ADMINISTRATOR, false);
+    assert!(refusing(world.plan(&block(ADMIN)).await.plan()).is_empty());
+    world.tenant.edit(|state| state.user_mut(&other).unwrap().account_enabled = false);
+    assert_eq!(refusing(world.plan(&block(ADMIN)).await.plan()), ["last-administrator"], "the other is disabled");
+}
+
+#[tokio::test]
+async fn two_administrators_are_not_both_locked_out_by_one_plan() {
+    let mut world = World::aitm().await;
+    world.overrides = Overrides::default().with(Guard::ProtectedRole, "administrators were phished");
+    assign(&world, &user_id(&world, VICTIM), GLOBAL_ADMINISTRATOR, false);
+    let both = bind(&playbook("user.block-sign-in", 50), &[("users", json!([VICTIM, ADMIN]))]);
+    assert_eq!(refusing(world.plan(&both).await.plan()), ["last-administrator", "last-administrator"]);
+}
+
+#[tokio::test]
+async fn a_protected_role_is_seen_held_eligible_and_through_a_group() {
+    let revoke = |user: &str| one_step("user.revoke-sessions", &json!({ "user": user }));
+    refuses_one(World::aitm().await, &revoke(ADMIN), Guard::ProtectedRole).await;
+
+    let world = World::aitm().await;
+    assign(&world, &user_id(&world, VICTIM), GLOBAL_ADMINISTRATOR, true);
+    refuses_one(world, &revoke(VICTIM), Guard::ProtectedRole).await;
+
+    let world = World::aitm().await;
+    let group = world
+        .tenant
+        .inspect(|state| state.groups.values().find(|group| group.display_name == "Tier zero").unwrap().id.clone());
+    assign(&world, &group, GLOBAL_ADMINISTRATOR, false);
+    refuses_one(world, &revoke("vault@sunnyside08.example"), Guard::ProtectedRole).await;
+}
+
+#[tokio::test]
+async fn an_account_that_synchronises_is_refused() {
+    let mut scenario = Scenario::builtin("aitm").unwrap();
+    let mut account = scenario.users.iter().find(|user| user.name == "klaus").unwrap().clone();
+    account.name = "Sync_SRV01_0123456789ab".into();
+    scenario.users.push(account);
+    let bound = one_step("user.revoke-sessions", &json!({ "user": "Sync_SRV01_0123456789ab@sunnyside08.example" }));
+    refuses_one(World::of(&scenario).await, &bound, Guard::SyncAccount).await;
+}
+
+fn playbook(action: &str, changes: u32) -> String {
+    format!(
+        "schema: staunch/v1\nid: test\nversion: 1.0.0\ntitle: Test\ninputs:\n  users: {{type: users}}\nlimits: {{changes: {changes}}}\n\
+         stages:\n  - id: only\n    steps:\n      - {{id: it, each: inputs.users, do: {{{action}: {{user: each}}}}}}\n"
+    )
+}
+
+#[tokio::test]
+async fn a_plan_over_the_playbooks_limit_is_refused() {
+    let bound = bind(&playbook("user.revoke-sessions", 1), &[("users", json!([VICTIM, "grady@sunnyside08.example"]))]);
+    refuses_all(World::aitm().await, &bound, Guard::Limit).await;
+}
+
+#[tokio::test]
+async fn a_plan_over_so_many_percent_of_the_tenant_is_refused() {
+    let mut world = World::of(&Scenario::builtin("aitm").unwrap().with_users(60)).await;
+    let users: Vec<Value> = world.tenant.inspect(|state| {
+        let members = state.users.values().filter(|user| user.user_type == "Member");
+        let names = members.map(|user| user.user_principal_name.clone()).filter(|name| !name.starts_with("ines"));
+        names.take(11).map(Value::from).collect()
+    });
+    let bound = bind(&playbook("user.revoke-sessions", 50), &[("users", json!(users))]);
+    world.protected.max_percent = 20;
+    let allowed = world.plan(&bound).await;
+    assert!(allowed.plan().blocked.is_empty(), "{:?}", allowed.plan().blocked);
+    world.protected.max_percent = 10;
+    refuses_all(world, &bound, Guard::Percent).await;
+}
+
+#[tokio::test]
+async fn what_destroys_is_refused_unless_it_is_allowed() {
+    let mut world = World::aitm().await;
+    world.overrides = Overrides::default();
+    refuses_all(world, &one_step("user.remove-auth-methods", &json!({ "user": VICTIM })), Guard::Irreversible).await;
+    let mut world = World::aitm().await;
+    world.overrides = Overrides::default();
+    let file = world.plan(&one_step("user.reset-password", &json!({ "user": VICTIM }))).await;
+    assert!(file.plan().blocked.is_empty(), "a new password has no undo, and destroys nothing");
+}
+
+#[tokio::test]
+async fn a_plan_is_checked_again_by_the_profile_that_applies_it() {
+    let mut world = World::aitm().await;
+    let file = world.plan(&block(VICTIM)).await;
+    check(&world, &file).await.unwrap();
+    world.protected.break_glass = vec![VICTIM.to_owned()];
+    let refused = check(&world, &file).await.unwrap_err();
+    assert!(matches!(&refused, PlanRefused::Blocked { guard, .. } if guard == "break-glass"), "{refused}");
+    world.overrides = Overrides::default().with(Guard::BreakGlass, REASON);
+    check(&world, &world.plan(&block(VICTIM)).await).await.unwrap();
+}
+
+/// Enough to block an account, and not to see who is privileged.
+const SHORT_SIGHTED: [&str; 2] = ["User.Read.All", "User.EnableDisableAccount.All"];
+
+#[tokio::test]
+async fn a_guard_that_cannot_see_says_so_and_refuses_where_the_profile_is_strict() {
+    let mut world = World::aitm().await;
+    world.tenant.grant_only(&SHORT_SIGHTED);
+    let file = world.plan(&block(VICTIM)).await;
+    let plan = file.plan();
+    assert!(plan.blocked.is_empty() && plan.changes().count() == 1, "{plan:#?}");
+    assert!(plan.caveats.iter().all(|caveat| caveat.kind == CaveatKind::BlindSpot));
+    let shown = terminal(&file);
+    for what in ["BLIND: who holds a directory role", "BLIND: who owns our own application"] {
+        assert!(shown.contains(what), "{what}:\n{shown}");
+    }
+    world.protected.strict = true;
+    refuses_all(world, &block(VICTIM), Guard::BlindSpot).await;
+}
+
+#[tokio::test]
+async fn a_plan_that_sees_everything_has_no_blind_spot() {
+    let file = World::aitm().await.plan(&block(VICTIM)).await;
+    assert_eq!(file.plan().caveats, []);
+    assert_eq!(file.plan().overrides, [], "an override that nothing needed is not recorded");
+}
+
+#[tokio::test]
+async fn a_missing_permission_is_told_before_anything_is_sent() {
+    let mut world = World::aitm().await;
+    world.tenant.grant_only(&["User.Read.All", "User.RevokeSessions.All"]);
+    let file = world.plan(&block(VICTIM)).await;
+    let told = file.plan().items().find_map(|(_, item)| match item {
+        Item::Problem { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert_eq!(told.unwrap(), "cannot: our application lacks the permission User.EnableDisableAccount.All");
+    world.overrides = Overrides::default().with(Guard::Preflight, REASON);
+    let file = world.plan(&block(VICTIM)).await;
+    assert!(matches!(file.plan().changes().next().unwrap().preflight, Preflight::Cannot { .. }));
+    assert_eq!(file.plan().overrides.len(), 1);
+    assert_eq!(world.run(file).await.outcomes(), [Outcome::Failed], "the tenant's answer counts");
+}
+
+#[tokio::test]
+async fn an_undo_says_too_what_it_lacks() {
+    let world = World::aitm().await;
+    let ran = world.run(world.plan(&block(VICTIM)).await).await;
+    world.tenant.grant_only(&["User.Read.All", "User.RevokeSessions.All"]);
+    let undo = world.undo_plan(&ran.dir).await;
+    let told = undo.plan().items().any(|(_, item)| {
+        matches!(item, Item::Problem { reason, .. } if reason.contains("lacks the permission User.EnableDisable"))
+    });
+    assert!(told, "{:#?}", undo.plan());
+}
+
+#[tokio::test]
+async fn a_cloud_without_the_action_is_told() {
+    let world = World::aitm().await;
+    let session = world.session().await;
+    let bound = one_step("user.remove-auth-methods", &json!({ "user": VICTIM }));
+    let discovery = Discovery::run(&bound, REGISTRY, &session.reader()).await;
+    let picks = world.pick_planted(&discovery);
+    let recipe = Recipe { cloud: Cloud::China, ..world.recipe(&bound) };
+    let plan = discovery.plan(&bound, &picks, recipe, REGISTRY, &session.reader()).await.unwrap();
+    let told = plan.items().filter(|(_, item)| {
+        matches!(item, Item::Problem { reason, .. } if reason == "cannot: this action does not exist in this cloud")
+    });
+    assert_eq!((told.count(), plan.changes().count()), (1, 0), "{plan:#?}");
+}
+
+#[tokio::test]
+async fn an_application_that_may_only_read_plans_for_another_one() {
+    let world = World::aitm().await;
+    world.tenant.grant_only(&["User.Read.All"]);
+    let file = world.plan(&block(VICTIM)).await;
+    let change = file.plan().changes().next().unwrap();
+    assert!(matches!(&change.preflight, Preflight::Cannot { reason } if reason.contains("User.EnableDisable")));
+    assert!(terminal(&file).contains("CANNOT, as it seems"));
+}
+
+#[tokio::test]
+async fn what_the_tenant_will_refuse_or_turn_back_is_told() {
+    let world = World::aitm().await;
+    let of = async |user: &str| {
+        let file = world.plan(&block(&format!("{user}@sunnyside08.example"))).await;
+        file.plan().changes().next().unwrap_or_else(|| panic!("{:#?}", file.plan())).preflight.clone()
+    };
+    assert_eq!(of("johanna").await, Preflight::Can);
+    let Preflight::Cannot { reason } = of("per").await else { panic!("a help desk is out of reach") };
+    assert!(reason.contains("Helpdesk Administrator") && reason.contains("the role User Administrator or"), "{reason}");
+    let Preflight::Cannot { reason } = of("vault").await else { panic!("members of the group are out of reach") };
+    assert!(reason.contains("Privileged Authentication Administrator"), "{reason}");
+    let Preflight::Cannot { reason } = of("board").await else { panic!("the unit is restricted") };
+    assert!(reason.contains("restricted management"), "{reason}");
+    assert!(matches!(of("klaus").await, Preflight::WillNotLast { .. }), "it is mastered on-premises");
+
+    world.tenant.assign_roles(&["User Administrator"]);
+    assert_eq!(of("per").await, Preflight::Can, "with the role it can");
+}
+
+#[tokio::test]
+async fn what_is_told_of_privileged_targets_is_what_the_tenant_then_says() {
+    for user in ["johanna", "per", "vault", "board", "grady"] {
+        let world = World::aitm().await;
+        let file = world.plan(&block(&format!("{user}@sunnyside08.example"))).await;
+        let can = file.plan().changes().next().unwrap().preflight == Preflight::Can;
+        let outcome = world.run(file).await.outcomes()[0];
+        assert_eq!(can, outcome == Outcome::Done, "{user}: {outcome:?}");
+    }
+}
