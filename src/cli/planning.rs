@@ -186,7 +186,7 @@ fn parse(decl: &InputDecl, text: &str) -> Result<Value, Failure> {
             &from_file
         }
     };
-    playbook::parse_input(decl, text).or_fail(Exit::Usage)
+    playbook::parse_input(decl, text).map_err(|error| Failure::usage(error.to_string()))
 }
 
 fn picks(context: &Context, discovery: &Discovery, given: &[String]) -> Result<Picks, Failure> {
