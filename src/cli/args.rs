@@ -25,7 +25,8 @@ Exit codes:
   2    the command line, the playbook, an input or the configuration is wrong
   3    refused, nothing was changed: a guard, a stale, edited or foreign plan, no approval
   4    it ran, and something is not contained or not known (for `doctor`: some action cannot be used)
-  5    a record does not verify
+  5    a record does not verify (for `audit verify`: broken); 50 consistent, but no key was given; 51 open: it was not
+       closed; 52 open, and the last line is torn
   130  interrupted; the journal is right, `resume` goes on";
 
 /// Options of every verb.
@@ -241,9 +242,10 @@ pub(crate) struct UndoArgs {
 pub(crate) enum AuditCommand {
     /// Check that nothing in a run's folder was altered since it was written
     ///
-    /// Says one word: `authentic` (whole, and signed by a key that was given) and `consistent` (whole and signed, but
-    /// no key was given, so it may be a forgery as a whole) end with 0; `open`, `torn-tail` and `broken` with 5. With
-    /// `--format json`, `verdict` holds the word and `findings` what was found, each with a `code`.
+    /// Says one word and ends with its code: `authentic` (whole, and signed by a key that was given) with 0,
+    /// `consistent` (whole and signed, but no key was given, so it may be a forgery as a whole) with 50, `open` with 51,
+    /// `torn-tail` with 52, `broken` with 5. With `--format json`, `verdict` holds the word and `findings` what was found,
+    /// each with a `code`.
     Verify(VerifyArgs),
     /// Print who did what when
     Show(RunRef),
@@ -266,6 +268,9 @@ pub(crate) struct VerifyArgs {
     /// Key that was noted when the run began, or was taken up again
     #[arg(long = "key", value_name = "VKEY")]
     pub(crate) keys: Vec<String>,
+    /// Root that was noted: at the end of the run it covers all lines, at its beginning the first one
+    #[arg(long = "root", value_name = "ROOT")]
+    pub(crate) roots: Vec<String>,
     /// File of trusted keys, as c2sp.org/tlog-policy has it: lines `log VKEY`
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,

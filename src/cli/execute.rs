@@ -91,6 +91,15 @@ pub(crate) fn operator(named: Option<&str>) -> String {
 
 /// Opens a run for an approved plan, runs it, and prints its report.
 pub(crate) async fn fresh(context: &Context, connected: &Connected, approved: Approved) -> Result<Exit, Failure> {
+    fresh_with_key(context, connected, approved).await.map(|(exit, _)| exit)
+}
+
+/// As `fresh`; gives also the key that was shown when the run began.
+pub(crate) async fn fresh_with_key(
+    context: &Context,
+    connected: &Connected,
+    approved: Approved,
+) -> Result<(Exit, String), Failure> {
     let header = header(context, connected, approved.file());
     let playbook = approved.plan().playbook.as_ref().map(|playbook| playbook.text.clone().into_bytes());
     let journal = Journal::create(
@@ -103,7 +112,8 @@ pub(crate) async fn fresh(context: &Context, connected: &Connected, approved: Ap
     .or_fail(Exit::CouldNotRun)?;
     context.out.say(&format!("run {} in {}", header.run_id, journal.run_dir().display()));
     note_elsewhere(context, "signed with a key of its own; note it outside of the folder", journal.anchor());
-    drive(context, connected, approved, journal, None).await
+    let key = journal.anchor().vkey.clone();
+    Ok((drive(context, connected, approved, journal, None).await?, key))
 }
 
 /// Goes on with a run.
@@ -125,6 +135,7 @@ async fn drive(
     journal: Journal,
     history: Option<(History, String)>,
 ) -> Result<Exit, Failure> {
+    let key = journal.anchor().vkey.clone();
     let stop = Stop::default();
     let listener = tokio::spawn(listen(context.out, stop.clone()));
     let run_dir = journal.run_dir().to_owned();
@@ -151,7 +162,15 @@ async fn drive(
     if let Some(anchor) = &report.status.anchor {
         note_elsewhere(context, "the record is signed; note the root outside of the folder", anchor);
     }
+    context.out.say(&format!("to check the record:\n  {}", verify_line(&run_dir, &key)));
     Ok(exit(&plan, &summary))
+}
+
+/// The command that authenticates a run with the key that was shown for it, as a shell takes it.
+pub(crate) fn verify_line(run: &std::path::Path, key: &str) -> String {
+    let run = run.to_string_lossy();
+    let words = ["staunch", "audit", "verify", &run, "--key", key];
+    shlex::try_join(words).unwrap_or_else(|_| words.join(" "))
 }
 
 /// Shows what proves the record to whoever noted it.

@@ -2,6 +2,8 @@
 
 use std::{error::Error, process::ExitCode};
 
+use crate::journal::Verdict;
+
 /// How the program ends. The numbers are documented in the README and never change their meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -17,8 +19,27 @@ pub(crate) enum Exit {
     NotContained = 4,
     /// A record does not verify.
     NotVerified = 5,
+    /// A record is whole and signed, but nothing was given to authenticate it with.
+    Consistent = 50,
+    /// A record was not closed.
+    Open = 51,
+    /// A record was not closed, and its last line is incomplete.
+    TornTail = 52,
     /// Interrupted; the journal is right.
     Interrupted = 130,
+}
+
+impl From<Verdict> for Exit {
+    /// Only what is authentic is good: a program that asks no further must not take less for it.
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Authentic => Self::Ok,
+            Verdict::Consistent => Self::Consistent,
+            Verdict::Open => Self::Open,
+            Verdict::TornTail => Self::TornTail,
+            Verdict::Broken => Self::NotVerified,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {

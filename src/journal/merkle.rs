@@ -25,7 +25,10 @@ impl Tree {
 
     /// Adds a line, without its newline.
     pub(crate) fn push(&mut self, line: &[u8]) {
-        let mut hash = leaf(line);
+        self.push_leaf(leaf(line));
+    }
+
+    fn push_leaf(&mut self, mut hash: Hash) {
         let mut size = 1;
         self.leaves.push(hash);
         while let Some((_, left)) = self.peaks.pop_if(|(leaves, _)| *leaves == size) {
@@ -50,6 +53,18 @@ impl Tree {
     /// The root over the first leaves; none where there are fewer.
     pub(crate) fn root_at(&self, size: u64) -> Option<Hash> {
         Some(root(self.leaves.get(..usize::try_from(size).ok()?)?))
+    }
+
+    /// How many of the first leaves have this root; none where no number of them has.
+    pub(crate) fn size_under(&self, root: &Hash) -> Option<u64> {
+        let mut grown = Self::default();
+        for leaf in &self.leaves {
+            grown.push_leaf(*leaf);
+            if grown.root() == *root {
+                return Some(grown.size());
+            }
+        }
+        None
     }
 
     /// The audit path of a leaf in the tree of the first `size` leaves, from the leaf up; none where there is no

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     journal::{
         Approval, Closing, Journal, Mode, PlaybookRef, Purpose, RUN_FORMAT, Record, RunHeader, SentOutcome, Tool,
-        Trust, Verification, Vkey, sha256_hex, verify_with,
+        Trust, Verification, Vkey, sha256_hex, verify, verify_with,
     },
     model::{
         Call, Cloud, Exchange, ExchangeOutcome, GraphPath, HandOver, Identity, IdentityKind, ManualClock, Outcome,
@@ -183,19 +183,42 @@ pub(crate) fn ended(change: &str, outcome: Outcome, target: Target, states: [Opt
 
 /// What both verifiers say of a folder: ours, and the one in Python, whose verdict must be the same.
 pub(crate) fn both(run: &Path, keys: &[&Vkey]) -> Verification {
-    let ours = verify_with(run, &Trust::keys(keys.iter().map(|key| (*key).clone())));
+    both_given(run, &keys.iter().map(ToString::to_string).collect::<Vec<_>>())
+}
+
+/// As `both`, given keys and roots as they were noted.
+pub(crate) fn both_given(run: &Path, noted: &[String]) -> Verification {
+    let ours = ours(run, noted);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verify.py");
-    let keys = keys.iter().map(ToString::to_string);
-    match Command::new("python3").arg(script).arg(run).args(keys).output() {
+    match Command::new("python3").args(["-B".as_ref(), script.as_os_str(), run.as_os_str()]).args(noted).output() {
         Ok(output) => {
             let said: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(said["verdict"], ours.verdict.word(), "{said}\n{ours:#?}");
-            let code = if ours.verdict.is_good() { 0 } else { 5 };
-            assert_eq!(output.status.code(), Some(code));
+            assert_eq!(output.status.code(), Some(exit_code(ours.verdict)));
         }
-        Err(error) => println!("skipped: the verifier in Python cannot be run: {error}"),
+        Err(error) => println!("SKIPPED: the verifier in Python cannot be run: {error}"),
     }
     ours
+}
+
+/// What our verifier says, given keys and roots as they were noted.
+pub(crate) fn ours(run: &Path, noted: &[String]) -> Verification {
+    let trust = |text: &String| match text.parse::<Vkey>() {
+        Ok(key) => Trust::keys([key]),
+        Err(_) => Trust::root(text).unwrap(),
+    };
+    verify_with(run, &noted.iter().map(trust).fold(Trust::default(), Trust::and))
+}
+
+/// The code of a verdict, as docs/evidence-format.md has it.
+fn exit_code(verdict: verify::Verdict) -> i32 {
+    match verdict {
+        verify::Verdict::Authentic => 0,
+        verify::Verdict::Consistent => 50,
+        verify::Verdict::Open => 51,
+        verify::Verdict::TornTail => 52,
+        verify::Verdict::Broken => 5,
+    }
 }
 
 /// A journal under test with the clock that it runs on.

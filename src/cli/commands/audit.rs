@@ -15,10 +15,14 @@ use crate::{
 
 pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure> {
     let path = runs::find(context, &args.run.run)?;
-    let trust = trust(&args.keys, args.policy.as_deref())?;
+    let mut trust = trust(&args.keys, args.policy.as_deref())?;
+    for root in &args.roots {
+        let root = Trust::root(root.trim());
+        trust = trust.and(root.map_err(|error| Failure::usage(format!("--root: {error}")))?);
+    }
     let verification = journal::verify_with(&path, &trust);
     context.out.data(&verification, || words(&verification))?;
-    Ok(if verification.verdict.is_good() { Exit::Ok } else { Exit::NotVerified })
+    Ok(verification.verdict.into())
 }
 
 /// Keys from the command line and from a policy.
@@ -55,10 +59,11 @@ fn words(verification: &Verification) -> String {
         out.push_str(&format!("\n  {code}{line}{path}: {}", json_for_terminal(&finding.text)));
     }
     out.push_str(match verification.verdict {
-        Verdict::Authentic => "\nThe record is whole, and signed by the key that was given.",
+        Verdict::Authentic => "\nThe record is whole, and what was given covers all of it.",
         Verdict::Consistent => {
-            "\nThe record is whole and signed, but NOT AUTHENTICATED: no key was given. Compare the key or the root above \
-             with what was noted when the run began or ended, or give that key with --key."
+            "\nThe record is whole and signed, but NOT AUTHENTICATED: no key was given, and whoever could write to the \
+             folder could have made all of it anew. Give the key that was noted when the run began, or the root that was \
+             noted at its end: staunch audit verify RUN --key VKEY, or --root ROOT. Take neither from this folder."
         }
         Verdict::Open | Verdict::TornTail => {
             "\nThe run was not closed. What stands there fits together; whether lines are missing at the end cannot be \

@@ -9,13 +9,14 @@ use crate::{
     cli::{
         Context,
         args::{Approving, DemoArgs},
+        commands::audit::trust,
         connect::{Connected, embedded},
         execute::{self, Approver},
         exit::{Exit, Failure, OrFail as _},
         planning::Prepared,
         runs,
     },
-    journal::{self, Approval, History},
+    journal::{self, Approval, History, Verdict},
     model::json_for_terminal,
     plan::{self, Discovery, Guard, Overrides, Picks, PlanFile, Selection},
     playbook,
@@ -30,9 +31,9 @@ pub(crate) async fn run(context: &Context, args: DemoArgs) -> Result<Exit, Failu
 
     let file = plan(context, &connected).await?;
     context.out.say(&plan::terminal(&file));
-    let exit = apply(&approver, file).await?;
+    let (exit, key) = apply(&approver, file).await?;
     let run = runs::newest(context)?;
-    verify(context, &run)?;
+    verify(context, &run, key)?;
     if args.undo {
         undo(context, &approver, &run).await?;
     }
@@ -71,18 +72,19 @@ fn pick_planted(discovery: &Discovery, planted: &[String]) -> Picks {
     discovery.questions().into_iter().map(pick).collect()
 }
 
-async fn apply(approver: &Approver<'_>, file: PlanFile) -> Result<Exit, Failure> {
+async fn apply(approver: &Approver<'_>, file: PlanFile) -> Result<(Exit, String), Failure> {
     let digest = file.digest().to_owned();
     let approved = approver.decide(file, digest, Approval::Demo)?;
-    execute::fresh(approver.context, approver.connected, approved).await
+    execute::fresh_with_key(approver.context, approver.connected, approved).await
 }
 
-fn verify(context: &Context, run: &str) -> Result<(), Failure> {
+/// Checks the record against the key that was shown when the run began, as somebody who noted it would.
+fn verify(context: &Context, run: &str, key: String) -> Result<(), Failure> {
     let path = runs::find(context, run)?;
-    let verification = journal::verify(&path);
-    if !verification.verdict.is_good() {
-        let verdict = verification.verdict.word();
-        return Err(Failure::new(Exit::NotVerified, format!("the record of run {run} does not verify: {verdict}")));
+    let verification = journal::verify_with(&path, &trust(&[key], None)?);
+    if verification.verdict != Verdict::Authentic {
+        let verdict = verification.verdict;
+        return Err(Failure::new(verdict.into(), format!("the record of run {run} is {verdict}, not authentic")));
     }
     context.out.say(&format!("audit verify: {} ({} records)", verification.verdict.word(), verification.records));
     Ok(())

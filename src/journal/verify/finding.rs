@@ -148,7 +148,11 @@ pub enum Code {
     EarlierRunsElsewhere,
     /// A later process went on under a new key.
     Continued,
-    /// No key was given from elsewhere.
+    /// A root that was given is not that of these lines.
+    RootMismatch,
+    /// A root that was given is that of the first lines only.
+    RootOfFirstLines,
+    /// Nothing was given from elsewhere that covers all lines.
     NotAuthenticated,
 }
 

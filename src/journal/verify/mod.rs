@@ -18,7 +18,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use finding::{Code, Finding, Severity};
-pub use trust::{PolicyError, Trust};
+pub use trust::{PolicyError, RootError, Trust};
 
 use crate::journal::{
     Anchor, RunHeader, disk,
@@ -32,9 +32,9 @@ use finding::Findings;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
-    /// Complete and signed, by a key that was given from elsewhere.
+    /// Complete and signed, and what was given from elsewhere covers all of it.
     Authentic,
-    /// Complete and signed, and everything fits together; but no key was given, so it may be a forgery as a whole.
+    /// Complete and signed, and everything fits together; but nothing was given, so it may be a forgery as a whole.
     Consistent,
     /// Everything fits together as far as it goes, but the run was not closed: it is still going on, or crashed.
     Open,
@@ -142,7 +142,7 @@ fn read(run: &Path, trust: &Trust) -> Verification {
     files::handed_over(run, &chain, &mut found);
     policy::check(&chain, plan.as_ref(), &mut found);
     ledger::check(run, &chain, &mut found);
-    let anchor = signed::check(run, (&journal, &chain), (header.as_ref(), &tree), trust, &mut found);
+    let (anchor, is_authentic) = signed::check(run, (&journal, &chain), (header.as_ref(), &tree), trust, &mut found);
     name_of_folder(run, header.as_ref(), &mut found);
     let verdict = if found.has_problem() {
         Verdict::Broken
@@ -150,10 +150,10 @@ fn read(run: &Path, trust: &Trust) -> Verification {
         Verdict::TornTail
     } else if !chain.closed() {
         Verdict::Open
-    } else if trust.is_empty() {
-        Verdict::Consistent
-    } else {
+    } else if is_authentic {
         Verdict::Authentic
+    } else {
+        Verdict::Consistent
     };
     let records = chain.lines.len() as u64;
     Verification { verdict, records, head: chain.head, anchor, findings: found.sorted() }

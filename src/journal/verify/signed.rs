@@ -16,7 +16,7 @@ use crate::journal::{
     Anchor, Continues, Record, RunHeader,
     checkpoint::{self, Checkpoint},
     disk,
-    folder::{CHECKPOINTS, SEAL_NOTE},
+    folder::{CHECKPOINTS, JOURNAL, SEAL_NOTE},
     merkle::{Hash, Tree},
     note::Vkey,
     recover::is_torn,
@@ -35,14 +35,15 @@ struct Signed<'a> {
     held: Held,
 }
 
-/// Checks all signatures. Gives the key of the last process with the root over all lines, where there is a key.
+/// Checks all signatures. Gives the key of the last process with the root over all lines, where there is a key; and
+/// whether something that was given covers all lines.
 pub(super) fn check(
     run: &Path,
     (journal, chain): (&[u8], &Chain),
     (header, files): (Option<&RunHeader>, &Files),
     trust: &Trust,
     found: &mut Findings,
-) -> Option<Anchor> {
+) -> (Option<Anchor>, bool) {
     let whole = journal.split_inclusive(|b| *b == b'\n').filter_map(|line| line.strip_suffix(b"\n"));
     let mut signed = Signed {
         run,
@@ -59,9 +60,17 @@ pub(super) fn check(
     signed.every_time_that_it_was_due(found);
     signed.continuations(found);
     signed.seal(files, found);
-    signed.trusted(trust, found);
-    let (_, key) = signed.keys.last()?;
-    Some(Anchor::new((*key).to_owned(), signed.tree.size(), signed.tree.root()))
+    let by_root = signed.noted_roots(trust, found);
+    let is_authentic = signed.noted_keys(trust, found) || by_root;
+    if !is_authentic {
+        let text = "nothing was given that covers all lines: whoever could write to this folder could have made all of \
+                    it anew under a key of their own; give the key that was noted when the run began (`--key`), or the \
+                    root that was noted at its end (`--root`)";
+        found.note(Code::NotAuthenticated, text);
+    }
+    let anchor =
+        signed.keys.last().map(|(_, key)| Anchor::new((*key).to_owned(), signed.tree.size(), signed.tree.root()));
+    (anchor, is_authentic)
 }
 
 impl Signed<'_> {
@@ -217,17 +226,12 @@ impl Signed<'_> {
     }
 
     /// Whether the last key, which signs everything before it too, is one that was noted elsewhere.
-    fn trusted(&self, trust: &Trust, found: &mut Findings) {
-        if trust.is_empty() {
-            let text = "no key was given to compare with: whoever could write to this folder could have made all of \
-                        it anew under a key of their own; give the key that was noted when the run began (`--key`)";
-            return found.note(Code::NotAuthenticated, text);
-        }
-        let Some((seq, last)) = self.keys.last() else {
-            return found.note(Code::NotAuthenticated, "there is no key in the journal");
+    fn noted_keys(&self, trust: &Trust, found: &mut Findings) -> bool {
+        let Some((seq, last)) = self.keys.last().filter(|_| trust.has_keys()) else {
+            return false;
         };
         if trust.has(last) {
-            return;
+            return true;
         }
         let text = if self.keys.iter().any(|(_, key)| trust.has(key)) {
             "a key that was given signed the beginning only; the run was taken up again under this one, which was \
@@ -236,5 +240,30 @@ impl Signed<'_> {
             "the journal was signed by this key, which is not one that was given"
         };
         found.line(Code::WrongKey, *seq, text);
+        false
+    }
+
+    /// Whether a root that was noted elsewhere is that of all lines. It also finds what the key itself, in the wrong
+    /// hands, has signed anew.
+    fn noted_roots(&self, trust: &Trust, found: &mut Findings) -> bool {
+        let mut covers_all = false;
+        for root in trust.roots() {
+            match self.tree.size_under(root) {
+                Some(size) if size == self.tree.size() => covers_all = true,
+                Some(size) => {
+                    let text = format!("a root that was given is that of the first {size} lines");
+                    found.note(Code::RootOfFirstLines, text);
+                }
+                None => {
+                    let root = BASE64_STANDARD.encode(root);
+                    found.file(
+                        Code::RootMismatch,
+                        JOURNAL,
+                        format!("{root} is not the root of any number of its lines"),
+                    );
+                }
+            }
+        }
+        covers_all
     }
 }

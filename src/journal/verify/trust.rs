@@ -1,15 +1,24 @@
-//! What is trusted from elsewhere: keys that were noted when a run began, or a file that lists them.
+//! What is trusted from elsewhere: keys and roots that were noted when a run began or ended, or a file that lists keys.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::journal::{
     VkeyError,
+    merkle::Hash,
     note::{Note, Vkey},
 };
 
-/// Keys of runs that are trusted. With none, a record can be whole but not authentic.
+/// What is known from elsewhere. All of it must hold; with nothing of it, a record can be whole but not authentic.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trust {
     keys: Vec<Vkey>,
+    roots: Vec<Hash>,
 }
+
+/// A root that was given is not 32 bytes in Base64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a root: 32 bytes in Base64, as the program shows it")]
+pub struct RootError;
 
 /// Why a policy cannot be used; lines count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +45,16 @@ pub enum PolicyError {
 impl Trust {
     /// These keys.
     pub fn keys(keys: impl IntoIterator<Item = Vkey>) -> Self {
-        Self { keys: keys.into_iter().collect() }
+        Self { keys: keys.into_iter().collect(), ..Self::default() }
+    }
+
+    /// A root that was noted, in Base64.
+    ///
+    /// # Errors
+    /// When it is not one.
+    pub fn root(text: &str) -> Result<Self, RootError> {
+        let bytes = BASE64_STANDARD.decode(text).ok().and_then(|bytes| Hash::try_from(bytes).ok());
+        Ok(Self { roots: vec![bytes.ok_or(RootError)?], ..Self::default() })
     }
 
     /// The `log` lines of a policy (c2sp.org/tlog-policy). Witnesses are not supported, and lines that ask for them
@@ -60,15 +78,20 @@ impl Trust {
         if keys.is_empty() { Err(PolicyError::Empty) } else { Ok(Self::keys(keys)) }
     }
 
-    /// Whether nothing is trusted.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
+    /// Whether a key is known.
+    pub(super) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
+    }
+
+    pub(super) fn roots(&self) -> &[Hash] {
+        &self.roots
     }
 
     /// Both.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.keys.extend(other.keys);
+        self.roots.extend(other.roots);
         self
     }
 
