@@ -151,6 +151,9 @@ pub(crate) struct Approving {
     /// Name of the person who approves, for the record (not proven)
     #[arg(long, env = "STAUNCH_OPERATOR", value_name = "NAME")]
     pub(crate) by: Option<String>,
+    /// On whose authority the work is done, for the record: ticket, engagement, legal basis
+    #[arg(long, env = "STAUNCH_AUTHORITY", value_name = "TEXT")]
+    pub(crate) authority: Option<String>,
     /// Oldest plan that is applied, in minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     pub(crate) max_age: u64,
@@ -259,6 +262,19 @@ pub(crate) enum AuditCommand {
     Prove(ProveArgs),
     /// Check a file that `prove` wrote, with nothing but itself and a key
     CheckProof(CheckProofArgs),
+    /// Sign the seal of a closed run with an SSH key: its owner stands for the record
+    ///
+    /// ssh-keygen makes the signature, so keys in an agent, on hardware or behind a passphrase work; for those, give
+    /// the public key. Ed25519 and ECDSA P-256. Written once, to `seal.sig` in the run's folder.
+    Sign(SignArgs),
+    /// Let an authority stamp the seal of a closed run with the time (RFC 3161)
+    ///
+    /// The authority sees a digest and nothing else. Its answer is checked and written once, to `seal.tsr` in the run's
+    /// folder.
+    #[cfg(feature = "timestamp")]
+    Stamp(StampArgs),
+    /// Print what became of a run since it was written, or note that a copy was handed over
+    Custody(CustodyArgs),
 }
 
 #[derive(Debug, Args)]
@@ -274,6 +290,61 @@ pub(crate) struct VerifyArgs {
     /// File of trusted keys, as c2sp.org/tlog-policy has it: lines `log VKEY`
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
+    /// People whose signature counts, as ssh-keygen takes it: one of them must have signed the seal
+    #[arg(long, value_name = "FILE")]
+    pub(crate) allowed_signers: Option<PathBuf>,
+    /// Certificates (PEM) of authorities that are believed about time: one of them must have stamped the seal
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tsa_roots: Option<PathBuf>,
+    /// Note the verdict in the custody log of the case, under this name; nothing is written otherwise
+    #[arg(long, value_name = "NAME")]
+    pub(crate) note_as: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct SignArgs {
+    #[command(flatten)]
+    pub(crate) run: RunRef,
+    /// Private key, or the public key of one that an agent or a token holds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ssh_key: PathBuf,
+    /// Name for the custody log (not proven)
+    #[arg(long, env = "STAUNCH_OPERATOR", value_name = "NAME")]
+    pub(crate) by: Option<String>,
+}
+
+#[cfg(feature = "timestamp")]
+#[derive(Debug, Args)]
+pub(crate) struct StampArgs {
+    #[command(flatten)]
+    pub(crate) run: RunRef,
+    /// Address of the authority: https, or this machine
+    #[arg(long, value_name = "URL")]
+    pub(crate) tsa: String,
+    /// Certificates (PEM) of authorities that are believed about time; without, anybody could have answered
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tsa_roots: Option<PathBuf>,
+    /// Name for the custody log (not proven)
+    #[arg(long, env = "STAUNCH_OPERATOR", value_name = "NAME")]
+    pub(crate) by: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CustodyArgs {
+    #[command(flatten)]
+    pub(crate) run: RunRef,
+    /// Note that a copy of the run was handed over to this person
+    #[arg(long, value_name = "NAME", requires = "channel")]
+    pub(crate) handed_to: Option<String>,
+    /// Organisation of that person
+    #[arg(long, value_name = "NAME", requires = "handed_to")]
+    pub(crate) organisation: Option<String>,
+    /// How it was handed over: in person, by which service, on which medium
+    #[arg(long, value_name = "TEXT", requires = "handed_to")]
+    pub(crate) channel: Option<String>,
+    /// Name of who handed it over (not proven)
+    #[arg(long, env = "STAUNCH_OPERATOR", value_name = "NAME")]
+    pub(crate) by: Option<String>,
 }
 
 #[derive(Debug, Args)]

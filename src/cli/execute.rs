@@ -8,13 +8,16 @@ use crate::{
         Context,
         args::Approving,
         connect::Connected,
+        custody,
         exit::{Exit, Failure, OrFail as _},
+        program,
         progress::Live,
         prompt, runs,
     },
     engine::{self, Deps, Options, Stop, Summary},
     journal::{
-        Anchor, Approval, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader, Tool, sha256_hex,
+        Anchor, Approval, Handling, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader,
+        sha256_hex,
     },
     model::Item,
     plan::{self, Accept, Approved, Decision, Plan, PlanFile},
@@ -90,17 +93,14 @@ pub(crate) fn operator(named: Option<&str>) -> String {
 }
 
 /// Opens a run for an approved plan, runs it, and prints its report.
-pub(crate) async fn fresh(context: &Context, connected: &Connected, approved: Approved) -> Result<Exit, Failure> {
-    fresh_with_key(context, connected, approved).await.map(|(exit, _)| exit)
+pub(crate) async fn fresh(approver: &Approver<'_>, approved: Approved) -> Result<Exit, Failure> {
+    fresh_with_key(approver, approved).await.map(|(exit, _)| exit)
 }
 
 /// As `fresh`; gives also the key that was shown when the run began.
-pub(crate) async fn fresh_with_key(
-    context: &Context,
-    connected: &Connected,
-    approved: Approved,
-) -> Result<(Exit, String), Failure> {
-    let header = header(context, connected, approved.file());
+pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) -> Result<(Exit, String), Failure> {
+    let Approver { context, connected, approving } = *approver;
+    let header = RunHeader { authority: approving.authority.clone(), ..header(context, connected, approved.file()) };
     let playbook = approved.plan().playbook.as_ref().map(|playbook| playbook.text.clone().into_bytes());
     let journal = Journal::create(
         &context.global.case,
@@ -112,6 +112,7 @@ pub(crate) async fn fresh_with_key(
     .or_fail(Exit::CouldNotRun)?;
     context.out.say(&format!("run {} in {}", header.run_id, journal.run_dir().display()));
     note_elsewhere(context, "signed with a key of its own; note it outside of the folder", journal.anchor());
+    custody::note(context, journal.run_dir(), approving.by.as_deref(), Handling::Created);
     let key = journal.anchor().vkey.clone();
     Ok((drive(context, connected, approved, journal, None).await?, key))
 }
@@ -161,6 +162,9 @@ async fn drive(
     context.out.data(&report, || report.terminal(context.out.width(), context.out.colors()))?;
     if let Some(anchor) = &report.status.anchor {
         note_elsewhere(context, "the record is signed; note the root outside of the folder", anchor);
+    }
+    if report.status.closed {
+        custody::note(context, &run_dir, None, Handling::Sealed);
     }
     context.out.say(&format!("to check the record:\n  {}", verify_line(&run_dir, &key)));
     Ok(exit(&plan, &summary))
@@ -219,10 +223,12 @@ fn header(context: &Context, connected: &Connected, file: &PlanFile) -> RunHeade
         format: RUN_FORMAT.to_owned(),
         run_id: uuid::Uuid::now_v7().to_string(),
         case: case.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
-        tool: Tool { name: "staunch".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        host: gethostname::gethostname().to_string_lossy().into_owned(),
+        tool: program::tool(),
+        host: program::host(),
         os_user: operator(None),
         started: context.clock.now(),
+        time_zone: program::time_zone(),
+        authority: None,
         mode,
         undo_of,
         tenant_id: plan.tenant_id.clone(),

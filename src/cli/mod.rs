@@ -6,11 +6,13 @@ mod auth;
 mod commands;
 mod config;
 mod connect;
+mod custody;
 mod execute;
 mod exit;
 mod hygiene;
 mod output;
 mod planning;
+mod program;
 mod progress;
 mod prompt;
 mod runs;
@@ -79,6 +81,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Audit(AuditCommand::Reconcile(args)) => commands::audit_reconcile::run(context, &args).await,
         Command::Audit(AuditCommand::Prove(args)) => commands::audit_prove::prove(context, &args),
         Command::Audit(AuditCommand::CheckProof(args)) => commands::audit_prove::check(context, &args),
+        Command::Audit(AuditCommand::Sign(args)) => commands::audit_sign::run(context, &args),
+        #[cfg(feature = "timestamp")]
+        Command::Audit(AuditCommand::Stamp(args)) => commands::audit_stamp::run(context, &args).await,
+        Command::Audit(AuditCommand::Custody(args)) => commands::audit_custody::run(context, &args),
         Command::Report(args) => commands::report::run(context, &args),
         Command::Doctor(args) => commands::doctor::run(context, &args).await,
         Command::Permissions(args) => commands::permissions::run(context, &args),

@@ -26,6 +26,7 @@ mod hints;
 mod pacing;
 mod paging;
 mod placeholders;
+mod post;
 mod reader;
 mod retry;
 mod sender;
@@ -44,6 +45,7 @@ pub use auth::{
 };
 pub use endpoints::Endpoints;
 pub use error::{ReadError, ReadErrorKind, SignInError};
+pub use post::{PostError, post};
 pub use reader::{Reader, Trace};
 pub use sender::{Secrets, SendOutcome, Sender, Sent};
 pub use session::{Roots, Session, SessionOptions};

@@ -30,6 +30,8 @@ use crate::{
 const CONNECT: Duration = Duration::from_secs(10);
 /// What answers on this machine answers soon.
 const NEAR: Duration = Duration::from_secs(2);
+/// How long a server is waited for that is not the tenant's.
+const STRANGER: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(80);
 
 pub(super) use crate::client::tls::Thumbprint;
@@ -132,7 +134,21 @@ impl Transport {
             attempt_timeout: options.attempt_timeout,
             body_limit: options.body_limit,
         };
-        Self::with(settings, options, clock)
+        Self::with(settings, options.seed, clock)
+    }
+
+    /// To a server that has nothing to do with the tenant. Plain http is the caller's to refuse.
+    pub(super) fn stranger(url: &Url, body_limit: usize, clock: Arc<dyn Clock>) -> Result<Self, SignInError> {
+        let settings = Settings {
+            https_only: url.scheme() == "https",
+            proxy: None,
+            roots: Roots::default(),
+            pinned: None,
+            connect_timeout: CONNECT,
+            attempt_timeout: STRANGER,
+            body_limit,
+        };
+        Self::with(settings, None, clock)
     }
 
     /// To an endpoint of the machine itself, which may be plain http and is never behind a proxy; `pinned` is the
@@ -151,16 +167,16 @@ impl Transport {
             attempt_timeout: CONNECT,
             body_limit: 64 << 10,
         };
-        Self::with(settings, options, clock)
+        Self::with(settings, options.seed, clock)
     }
 
-    fn with(settings: Settings, options: &SessionOptions, clock: Arc<dyn Clock>) -> Result<Self, SignInError> {
+    fn with(settings: Settings, seed: Option<u64>, clock: Arc<dyn Clock>) -> Result<Self, SignInError> {
         let client =
             settings.client().map_err(|error| SignInError::plain(format!("no HTTP client: {}", chain(&error))))?;
         let generation = 0;
         Ok(Self {
             clock,
-            draw: Draw::new(options.seed),
+            draw: Draw::new(seed),
             server_time: ServerTime::default(),
             settings,
             current: Mutex::new(Pool { generation, client }),

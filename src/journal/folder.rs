@@ -32,6 +32,12 @@ pub(crate) const SEAL: &str = "journal.sha256";
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 /// The signed root over the whole journal, written at the close.
 pub(crate) const SEAL_NOTE: &str = "seal.note";
+/// A time stamp over the seal, where one was added.
+pub(crate) const SEAL_TSR: &str = "seal.tsr";
+/// A person's signature over the seal, where one was added.
+pub(crate) const SEAL_SIG: &str = "seal.sig";
+/// The custody log, in the folder of the case.
+pub(crate) const CUSTODY: &str = "custody.jsonl";
 /// Reports and exports; never evidence.
 pub(crate) const DERIVED: &str = "derived";
 
@@ -53,6 +59,10 @@ pub struct Tool {
     pub name: String,
     /// Semantic version.
     pub version: String,
+    /// The commit that it was built from, where the build was told (`STAUNCH_COMMIT`).
+    pub commit: Option<String>,
+    /// SHA-256 of the executable, where it could be read.
+    pub sha256: Option<String>,
 }
 
 /// The playbook that a run followed.
@@ -85,6 +95,10 @@ pub struct RunHeader {
     pub os_user: String,
     /// By the machine's clock.
     pub started: Timestamp,
+    /// The machine's time zone, by its name: times in the record are UTC, those that people noted may not be.
+    pub time_zone: Option<String>,
+    /// On whose authority the work is done, as it was given: ticket, engagement, legal basis.
+    pub authority: Option<String>,
     /// Forward or back.
     pub mode: Mode,
     /// The run that is taken back.

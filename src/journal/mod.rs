@@ -5,6 +5,7 @@
 
 mod checkpoint;
 mod commit;
+mod custody;
 mod disk;
 mod error;
 mod evidence;
@@ -13,11 +14,13 @@ mod hash;
 mod ledger;
 mod merkle;
 mod note;
+mod operator;
 mod prove;
 mod record;
 mod recover;
 mod seal;
 mod spill;
+mod stamp;
 mod strict;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -28,15 +31,22 @@ mod words;
 mod writer;
 
 pub use checkpoint::Anchor;
+pub use custody::{Custody, CustodyError, Handled, Handling, custody_of, note_custody, read_custody};
 pub use error::JournalError;
 pub use evidence::read_head;
 pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool};
 pub use hash::sha256_hex;
 pub use ledger::Earlier;
 pub use note::{Vkey, VkeyError};
+pub use operator::{
+    AllowedSigners, SIGNATURE_NAMESPACE, SignatureError, SignedBy, SignersError, attach_signature, seal_of,
+};
 pub use prove::{ProofError, Proven, check_proof, prove};
 pub use record::{Approval, Continues, EvidenceRef, FileRef, Line, Purpose, Record, SentOutcome, Torn};
-pub use verify::{Finding, Trust, Verdict, Verification, verify, verify_with};
+#[cfg(feature = "timestamp")]
+pub use stamp::stamp_request;
+pub use stamp::{LARGEST_STAMP, Nonce, Stamp, StampError, StampRoots, attach_stamp, check_stamp};
+pub use verify::{ClockOffset, Finding, Trust, Verdict, Verification, verify, verify_with};
 pub use writer::{Closing, Journal};
 
 /// Version of the run header.

@@ -17,5 +17,6 @@ mod kill;
 mod lab;
 mod profiles;
 mod record;
+mod seal;
 mod secrets;
 mod verbs;

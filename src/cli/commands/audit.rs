@@ -6,10 +6,13 @@ use crate::{
     cli::{
         Context,
         args::{RunRef, VerifyArgs},
+        custody,
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
-    journal::{self, Line, Record, Trust, Verdict, Verification, Vkey},
+    journal::{
+        self, AllowedSigners, ClockOffset, Handling, Line, Record, StampRoots, Trust, Verdict, Verification, Vkey,
+    },
     model::json_for_terminal,
 };
 
@@ -20,7 +23,16 @@ pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Failu
         let root = Trust::root(root.trim());
         trust = trust.and(root.map_err(|error| Failure::usage(format!("--root: {error}")))?);
     }
+    if let Some(file) = &args.allowed_signers {
+        trust = trust.and(Trust::signers(signers(file)?));
+    }
+    if let Some(file) = &args.tsa_roots {
+        trust = trust.and(Trust::stamp_roots(roots(file)?));
+    }
     let verification = journal::verify_with(&path, &trust);
+    if let Some(by) = &args.note_as {
+        custody::add(context, &path, Some(by), Handling::Verified { verdict: verification.verdict })?;
+    }
     context.out.data(&verification, || words(&verification))?;
     Ok(verification.verdict.into())
 }
@@ -40,6 +52,26 @@ pub(super) fn trust(keys: &[String], policy: Option<&Path>) -> Result<Trust, Fai
     Ok(given.and(Trust::policy(&text).or_fail(Exit::Usage)?))
 }
 
+fn signers(path: &Path) -> Result<AllowedSigners, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("failed to read the allowed signers {}: {error}", path.display())))?;
+    AllowedSigners::parse(&text).or_fail(Exit::Usage)
+}
+
+/// The certificates of a file.
+pub(super) fn roots(path: &Path) -> Result<StampRoots, Failure> {
+    let text = fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("failed to read the roots {}: {error}", path.display())))?;
+    StampRoots::pem(&text).or_fail(Exit::Usage)
+}
+
+fn clock(offset: &ClockOffset) -> String {
+    let ClockOffset { least_ms, most_ms, is_steady, answers } = offset;
+    let unsteady =
+        if *is_steady { "" } else { "; no one offset fits them all: a clock was set, or the servers' differ" };
+    format!("\nclock the tenant's minus ours: {least_ms} to {most_ms} ms, by {answers} of its answers{unsteady}")
+}
+
 fn words(verification: &Verification) -> String {
     let mut out = format!(
         "{}: {} records, last line's SHA-256 {}",
@@ -50,6 +82,9 @@ fn words(verification: &Verification) -> String {
     if let Some(anchor) = &verification.anchor {
         out.push_str(&format!("\nkey   {}\n      {}", json_for_terminal(&anchor.vkey), anchor.key_words));
         out.push_str(&format!("\nroot  {}\n      {}", anchor.root, anchor.root_words));
+    }
+    if let Some(offset) = &verification.clock {
+        out.push_str(&clock(offset));
     }
     for finding in &verification.findings {
         let line = finding.line.map(|line| format!(" line {line}")).unwrap_or_default();

@@ -10,6 +10,7 @@ use crate::{
     cli::{
         Context,
         args::{CheckProofArgs, ProveArgs},
+        custody,
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
@@ -31,6 +32,7 @@ pub(crate) fn prove(context: &Context, args: &ProveArgs) -> Result<Exit, Failure
     written.map_err(|error| {
         Failure::new(Exit::CouldNotRun, format!("failed to write the proof {}: {error}", out.display()))
     })?;
+    custody::exported(context, &path, "a proof of one line", out, proof.as_bytes());
     context.out.say(&format!("written to {}; to check it: staunch audit check-proof FILE --key VKEY", out.display()));
     Ok(Exit::Ok)
 }

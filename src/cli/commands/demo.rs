@@ -26,7 +26,7 @@ const PLAYBOOK: &str = include_str!("../../../playbooks/aitm-account-takeover.ya
 
 pub(crate) async fn run(context: &Context, args: DemoArgs) -> Result<Exit, Failure> {
     let connected = embedded(context, &args.scenario).await?;
-    let approving = Approving { by: Some("demo".to_owned()), max_age: 60 };
+    let approving = Approving { by: Some("demo".to_owned()), authority: None, max_age: 60 };
     let approver = Approver { context, connected: &connected, approving: &approving };
 
     let file = plan(context, &connected).await?;
@@ -75,7 +75,7 @@ fn pick_planted(discovery: &Discovery, planted: &[String]) -> Picks {
 async fn apply(approver: &Approver<'_>, file: PlanFile) -> Result<(Exit, String), Failure> {
     let digest = file.digest().to_owned();
     let approved = approver.decide(file, digest, Approval::Demo)?;
-    execute::fresh_with_key(approver.context, approver.connected, approved).await
+    execute::fresh_with_key(approver, approved).await
 }
 
 /// Checks the record against the key that was shown when the run began, as somebody who noted it would.

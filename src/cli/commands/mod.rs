@@ -3,8 +3,12 @@
 pub(crate) mod actions;
 pub(crate) mod apply;
 pub(crate) mod audit;
+pub(crate) mod audit_custody;
 pub(crate) mod audit_prove;
 pub(crate) mod audit_reconcile;
+pub(crate) mod audit_sign;
+#[cfg(feature = "timestamp")]
+pub(crate) mod audit_stamp;
 pub(crate) mod check;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;

@@ -16,7 +16,10 @@ use crate::{
     journal::{
         EvidenceRef, FileRef, MANIFEST_FORMAT, Record, RunHeader, disk,
         evidence::{file_ref, stem},
-        folder::{CHECKPOINTS, DERIVED, EVIDENCE, HEADER, JOURNAL, MANIFEST, PLAN, PLAYBOOK, SEAL, SEAL_NOTE},
+        folder::{
+            CHECKPOINTS, DERIVED, EVIDENCE, HEADER, JOURNAL, MANIFEST, PLAN, PLAYBOOK, SEAL, SEAL_NOTE, SEAL_SIG,
+            SEAL_TSR,
+        },
         hash::sha256_hex,
         recover::is_torn,
         seal::{Manifest, digest_line},
@@ -232,7 +235,9 @@ fn manifest(run: &Path, bytes: &[u8], chain: &Chain, tree: &Tree, found: &mut Fi
     }
     let listed: BTreeMap<&str, &FileRef> = manifest.files.iter().map(|file| (file.path.as_str(), file)).collect();
     for path in tree {
-        if ![JOURNAL, MANIFEST, SEAL, SEAL_NOTE].contains(&path.as_str()) && !listed.contains_key(path.as_str()) {
+        if ![JOURNAL, MANIFEST, SEAL, SEAL_NOTE, SEAL_TSR, SEAL_SIG].contains(&path.as_str())
+            && !listed.contains_key(path.as_str())
+        {
             wrong(format!("it does not list {}", super::finding::shown(path)));
         }
     }
@@ -251,6 +256,9 @@ fn manifest(run: &Path, bytes: &[u8], chain: &Chain, tree: &Tree, found: &mut Fi
 /// Files that no line names.
 pub(super) fn unlisted(chain: &Chain, tree: &Tree, found: &mut Findings) {
     let mut known: BTreeSet<&str> = BTreeSet::from([HEADER, PLAN, PLAYBOOK, JOURNAL, MANIFEST, SEAL, SEAL_NOTE]);
+    if chain.closed() {
+        known.extend([SEAL_TSR, SEAL_SIG]);
+    }
     for (_, line) in chain.known() {
         known.extend(crate::journal::folder::referenced(std::slice::from_ref(line)).map(|f| f.path.as_str()));
     }

@@ -146,6 +146,22 @@ pub enum Code {
     RunIdReused,
     /// The earlier runs are not beside this one, so they were not checked.
     EarlierRunsElsewhere,
+    /// A time stamp stands over the seal.
+    Stamped,
+    /// A time stamp does not hold, or no root that was given stands behind it.
+    StampBad,
+    /// A time stamp is asked for and is not there.
+    StampMissing,
+    /// This program was built without what checks time stamps.
+    StampNotChecked,
+    /// A person signed the seal.
+    Signed,
+    /// A person's signature does not hold.
+    SignatureBad,
+    /// A person's signature is asked for and is not there.
+    SignatureMissing,
+    /// A person signed who is not one of the allowed signers.
+    SignerUnknown,
     /// A later process went on under a new key.
     Continued,
     /// A root that was given is not that of these lines.

@@ -4,7 +4,9 @@
 //! Nothing is called good without a signature, and nothing authentic without a key from elsewhere: whoever can write
 //! to the folder could make all of it anew under a key of their own.
 
+mod attached;
 mod chain;
+mod clock;
 mod files;
 mod finding;
 mod ledger;
@@ -17,6 +19,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use clock::ClockOffset;
 pub use finding::{Code, Finding, Severity};
 pub use trust::{PolicyError, RootError, Trust};
 
@@ -81,6 +84,8 @@ pub struct Verification {
     /// The key that signs, and the root over all whole lines: whoever noted them elsewhere can tell whether the
     /// journal was written anew. None where no key can be read.
     pub anchor: Option<Anchor>,
+    /// How far the responder's clock was from the tenant's; none where no answer says.
+    pub clock: Option<ClockOffset>,
     /// Problems first, then notes; each in the order of the journal.
     pub findings: Vec<Finding>,
 }
@@ -143,6 +148,14 @@ fn read(run: &Path, trust: &Trust) -> Verification {
     policy::check(&chain, plan.as_ref(), &mut found);
     ledger::check(run, &chain, &mut found);
     let (anchor, is_authentic) = signed::check(run, (&journal, &chain), (header.as_ref(), &tree), trust, &mut found);
+    let is_vouched_for = attached::check(run, &tree, trust, &mut found);
+    let is_authentic = is_authentic || is_vouched_for;
+    if !is_authentic {
+        let text = "nothing was given that covers all lines: whoever could write to this folder could have made all of \
+                    it anew under a key of their own; give the key that was noted when the run began (`--key`), or the \
+                    root that was noted at its end (`--root`)";
+        found.note(Code::NotAuthenticated, text);
+    }
     name_of_folder(run, header.as_ref(), &mut found);
     let verdict = if found.has_problem() {
         Verdict::Broken
@@ -156,7 +169,8 @@ fn read(run: &Path, trust: &Trust) -> Verification {
         Verdict::Consistent
     };
     let records = chain.lines.len() as u64;
-    Verification { verdict, records, head: chain.head, anchor, findings: found.sorted() }
+    let clock = clock::offset(run, &chain);
+    Verification { verdict, records, head: chain.head, anchor, clock, findings: found.sorted() }
 }
 
 fn header(run: &Path, found: &mut Findings) -> Option<RunHeader> {

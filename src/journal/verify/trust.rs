@@ -3,7 +3,7 @@
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use crate::journal::{
-    VkeyError,
+    AllowedSigners, StampRoots, VkeyError,
     merkle::Hash,
     note::{Note, Vkey},
 };
@@ -13,6 +13,10 @@ use crate::journal::{
 pub struct Trust {
     keys: Vec<Vkey>,
     roots: Vec<Hash>,
+    signers: Option<AllowedSigners>,
+    stamp_roots: Option<StampRoots>,
+    wants_stamp: bool,
+    wants_signature: bool,
 }
 
 /// A root that was given is not 32 bytes in Base64.
@@ -32,7 +36,10 @@ pub enum PolicyError {
         source: VkeyError,
     },
     /// A line asks for something that this version cannot check, so nothing may be called authentic.
-    #[error("understand line {line} of the policy: only `log KEY` and `quorum none` are known")]
+    #[error(
+        "understand line {line} of the policy: only `log KEY`, `quorum none`, `require timestamp` and `require signature` \
+         are known"
+    )]
     Unknown {
         /// Which line.
         line: usize,
@@ -57,25 +64,55 @@ impl Trust {
         Ok(Self { roots: vec![bytes.ok_or(RootError)?], ..Self::default() })
     }
 
-    /// The `log` lines of a policy (c2sp.org/tlog-policy). Witnesses are not supported, and lines that ask for them
-    /// are refused.
+    /// A policy (c2sp.org/tlog-policy): its `log` lines, and as our own extension `require timestamp` and
+    /// `require signature`. Witnesses are not supported, and lines that ask for them are refused.
     ///
     /// # Errors
     /// When a line is not understood, or no key is there.
     pub fn policy(text: &str) -> Result<Self, PolicyError> {
-        let mut keys = Vec::new();
+        let mut policy = Self::default();
         for (line, words) in (1..).zip(text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>())) {
             match words.as_slice() {
                 [] => {}
                 [first, ..] if first.starts_with('#') => {}
                 ["log", key] | ["log", key, _] => {
-                    keys.push(key.parse::<Vkey>().map_err(|source| PolicyError::Key { line, source })?);
+                    policy.keys.push(key.parse::<Vkey>().map_err(|source| PolicyError::Key { line, source })?);
                 }
                 ["quorum", "none"] => {}
+                ["require", "timestamp"] => policy.wants_stamp = true,
+                ["require", "signature"] => policy.wants_signature = true,
                 _ => return Err(PolicyError::Unknown { line }),
             }
         }
-        if keys.is_empty() { Err(PolicyError::Empty) } else { Ok(Self::keys(keys)) }
+        if policy.keys.is_empty() { Err(PolicyError::Empty) } else { Ok(policy) }
+    }
+
+    /// People who may sign a seal. One of them must have.
+    pub fn signers(signers: AllowedSigners) -> Self {
+        Self { signers: Some(signers), ..Self::default() }
+    }
+
+    /// Authorities that are believed about time. One of them must have stamped the seal.
+    pub fn stamp_roots(roots: StampRoots) -> Self {
+        Self { stamp_roots: Some(roots), ..Self::default() }
+    }
+
+    pub(super) fn known_signers(&self) -> Option<&AllowedSigners> {
+        self.signers.as_ref()
+    }
+
+    pub(super) fn known_stamp_roots(&self) -> Option<&StampRoots> {
+        self.stamp_roots.as_ref()
+    }
+
+    /// Whether a record without a time stamp is not enough.
+    pub(super) fn wants_stamp(&self) -> bool {
+        self.wants_stamp || self.stamp_roots.is_some()
+    }
+
+    /// Whether a record that no person signed is not enough.
+    pub(super) fn wants_signature(&self) -> bool {
+        self.wants_signature || self.signers.is_some()
     }
 
     /// Whether a key is known.
@@ -92,6 +129,10 @@ impl Trust {
     pub fn and(mut self, other: Self) -> Self {
         self.keys.extend(other.keys);
         self.roots.extend(other.roots);
+        self.signers = self.signers.or(other.signers);
+        self.stamp_roots = self.stamp_roots.or(other.stamp_roots);
+        self.wants_stamp |= other.wants_stamp;
+        self.wants_signature |= other.wants_signature;
         self
     }
 
@@ -117,7 +158,11 @@ mod tests {
             Trust::policy(&format!("# case 7\n\nlog {key}\nlog {key} https://x.example\nquorum none\n")).unwrap();
         assert!(trust.has(&key));
         assert!(!trust.has("other"));
+        assert!(!trust.wants_stamp() && !trust.wants_signature());
+        let strict = Trust::policy(&format!("log {key}\nrequire timestamp\nrequire signature\n")).unwrap();
+        assert!(strict.wants_stamp() && strict.wants_signature());
         assert_eq!(Trust::policy("quorum none\n"), Err(PolicyError::Empty));
+        assert_eq!(Trust::policy(&format!("log {key}\nrequire x\n")), Err(PolicyError::Unknown { line: 2 }));
         assert_eq!(Trust::policy(&format!("log {key}\nwitness w {key}\n")), Err(PolicyError::Unknown { line: 2 }));
         let error = Trust::policy(&format!("log x{key}\n")).unwrap_err();
         assert_eq!(error, PolicyError::Key { line: 1, source: VkeyError::Id });

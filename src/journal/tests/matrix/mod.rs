@@ -83,7 +83,13 @@ fn layer(code: Code) -> Layer {
         | Code::SealMissing
         | Code::Equivocation => Layer::Seal,
         Code::EarlierRunMissing | Code::EarlierRunChanged | Code::RunIdReused => Layer::Case,
-        Code::WrongKey | Code::RootMismatch => Layer::Anchor,
+        Code::WrongKey
+        | Code::RootMismatch
+        | Code::StampBad
+        | Code::StampMissing
+        | Code::SignatureBad
+        | Code::SignatureMissing
+        | Code::SignerUnknown => Layer::Anchor,
         Code::TornTail
         | Code::NotClosed
         | Code::Leftover
@@ -92,6 +98,9 @@ fn layer(code: Code) -> Layer {
         | Code::HandoverGone
         | Code::EarlierRunsElsewhere
         | Code::Continued
+        | Code::Stamped
+        | Code::StampNotChecked
+        | Code::Signed
         | Code::RootOfFirstLines
         | Code::NotAuthenticated => Layer::Told,
     }

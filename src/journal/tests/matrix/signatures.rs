@@ -4,6 +4,7 @@ use std::fs;
 
 use super::{Layer, Row, hold, row, victim::forger};
 use crate::journal::{
+    Verdict,
     checkpoint::{self, Checkpoint},
     note,
     verify::Code,
@@ -27,6 +28,26 @@ fn stripped() -> Vec<Row> {
             victim.remove("seal.note");
             fs::remove_dir_all(victim.path("checkpoints")).unwrap();
             fs::create_dir(victim.path("checkpoints")).unwrap();
+        }),
+    ]
+}
+
+/// What may be added to a closed run.
+#[cfg(feature = "timestamp")]
+fn attached() -> Vec<Row> {
+    const STAMP: &[u8] = include_bytes!("../../../../tests/fixtures/seal/ec.tsr");
+    vec![
+        row("the time stamp of another seal", Layer::Anchor, &[Code::StampBad], |victim| {
+            fs::write(victim.path("seal.tsr"), STAMP).unwrap();
+        })
+        .blind(Verdict::Broken),
+        row("a time stamp of a run that is not closed", Layer::Files, &[Code::UnlistedFile], |victim| {
+            victim.edit(|lines| drop(lines.pop()));
+            fs::write(victim.path("seal.tsr"), STAMP).unwrap();
+        }),
+        row("a signature of a run that is not closed", Layer::Files, &[Code::UnlistedFile], |victim| {
+            victim.edit(|lines| drop(lines.pop()));
+            fs::write(victim.path("seal.sig"), "x").unwrap();
         }),
     ]
 }
@@ -71,6 +92,12 @@ fn exchanged() -> Vec<Row> {
 #[test]
 fn signatures_that_are_gone() {
     hold(&stripped());
+}
+
+#[cfg(feature = "timestamp")]
+#[test]
+fn what_others_put_to_the_seal() {
+    hold(&attached());
 }
 
 #[test]
