@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+#[cfg(feature = "store")]
+use crate::cli::keep::StoreArg;
 use crate::plan::Guard;
 
 /// Contains a compromised Microsoft 365 account from a reviewed playbook: shows the exact change, preserves evidence,
@@ -21,7 +23,7 @@ pub(crate) struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    all that was asked holds (for `plan`: the plan was made)
-  1    it could not run: network, authentication, disk
+  1    it could not run: network, authentication, disk; or it ran, and its record could not be copied to the store
   2    the command line, the playbook, an input or the configuration is wrong
   3    refused, nothing was changed: a guard, a stale, edited or foreign plan, no approval
   4    it ran, and something is not contained or not known (for `doctor`: some action cannot be used)
@@ -153,6 +155,12 @@ pub(crate) struct Approving {
     /// Oldest plan that is applied, in minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     pub(crate) max_age: u64,
+    /// Where the plan is claimed before anything is changed, so that nobody else runs it, and where the record is copied
+    /// at the close: file:///FOLDER, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX; `none` for no store, whatever the
+    /// profile says
+    #[cfg(feature = "store")]
+    #[arg(long, env = "STAUNCH_STORE", value_name = "URL")]
+    pub(crate) store: Option<StoreArg>,
 }
 
 /// How a change is proven.
@@ -257,6 +265,15 @@ pub(crate) enum AuditCommand {
     Prove(ProveArgs),
     /// Check a file that `prove` wrote, with nothing but itself and a key
     CheckProof(CheckProofArgs),
+    /// Copy a closed run to a store, write-once, and read it back; finishes a copy that was cut off
+    ///
+    /// An object that is there with the same bytes is kept. One with other bytes is left as it is, and named: that ends
+    /// with 5, as a record that is not closed or does not verify.
+    #[cfg(feature = "store")]
+    Copy(CopyArgs),
+    /// Fetch the copy of a run from a store into a new folder, and verify it
+    #[cfg(feature = "store")]
+    Fetch(FetchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -299,6 +316,37 @@ pub(crate) struct CheckProofArgs {
     pub(crate) proof: PathBuf,
     /// Key that was noted when the run began, or was taken up again
     #[arg(long = "key", value_name = "VKEY", required_unless_present = "policy")]
+    pub(crate) keys: Vec<String>,
+    /// File of trusted keys, as c2sp.org/tlog-policy has it: lines `log VKEY`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+#[cfg(feature = "store")]
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    #[command(flatten)]
+    pub(crate) run: RunRef,
+    /// Store, instead of the one that the run began with or the profile's: file:///FOLDER, s3://BUCKET/PREFIX,
+    /// az://CONTAINER/PREFIX
+    #[arg(long, env = "STAUNCH_STORE", value_name = "URL")]
+    pub(crate) store: Option<StoreArg>,
+}
+
+#[cfg(feature = "store")]
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// Id of the run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Store, instead of the profile's: file:///FOLDER, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX
+    #[arg(long, env = "STAUNCH_STORE", value_name = "URL")]
+    pub(crate) store: Option<StoreArg>,
+    /// Folder in which the run's folder is made
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Key that was noted when the run began, or was taken up again
+    #[arg(long = "key", value_name = "VKEY")]
     pub(crate) keys: Vec<String>,
     /// File of trusted keys, as c2sp.org/tlog-policy has it: lines `log VKEY`
     #[arg(long, value_name = "FILE")]

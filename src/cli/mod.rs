@@ -9,6 +9,8 @@ mod connect;
 mod execute;
 mod exit;
 mod hygiene;
+#[cfg(feature = "store")]
+mod keep;
 mod output;
 mod planning;
 mod progress;
@@ -79,6 +81,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Audit(AuditCommand::Reconcile(args)) => commands::audit_reconcile::run(context, &args).await,
         Command::Audit(AuditCommand::Prove(args)) => commands::audit_prove::prove(context, &args),
         Command::Audit(AuditCommand::CheckProof(args)) => commands::audit_prove::check(context, &args),
+        #[cfg(feature = "store")]
+        Command::Audit(AuditCommand::Copy(args)) => commands::audit_store::copy(context, &args).await,
+        #[cfg(feature = "store")]
+        Command::Audit(AuditCommand::Fetch(args)) => commands::audit_store::fetch(context, &args).await,
         Command::Report(args) => commands::report::run(context, &args),
         Command::Doctor(args) => commands::doctor::run(context, &args).await,
         Command::Permissions(args) => commands::permissions::run(context, &args),

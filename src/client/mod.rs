@@ -47,3 +47,5 @@ pub use error::{ReadError, ReadErrorKind, SignInError};
 pub use reader::{Reader, Trace};
 pub use sender::{Secrets, SendOutcome, Sender, Sent};
 pub use session::{Roots, Session, SessionOptions};
+#[cfg(feature = "store")]
+pub(crate) use transport::for_other_service;

@@ -5,7 +5,7 @@
 
 mod checkpoint;
 mod commit;
-mod disk;
+pub(crate) mod disk;
 mod error;
 mod evidence;
 mod folder;
@@ -30,6 +30,8 @@ mod writer;
 pub use checkpoint::Anchor;
 pub use error::JournalError;
 pub use evidence::read_head;
+#[cfg(feature = "store")]
+pub(crate) use folder::SEAL_NOTE;
 pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool};
 pub use hash::sha256_hex;
 pub use ledger::Earlier;

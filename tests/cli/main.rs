@@ -17,5 +17,9 @@ mod kill;
 mod lab;
 mod profiles;
 mod record;
+#[cfg(feature = "store")]
+mod s3;
 mod secrets;
+#[cfg(feature = "store")]
+mod store;
 mod verbs;

@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<Exit, Fail
             approver.ask(file)?
         }
     };
-    execute::fresh(context, &connected, approved).await
+    execute::fresh(&approver, approved).await
 }
 
 fn load(args: &ApplyArgs) -> Result<PlanFile, Failure> {

@@ -16,8 +16,12 @@ use crate::{
 pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure> {
     let path = runs::find(context, &args.run.run)?;
     let trust = trust(&args.keys, args.policy.as_deref())?;
-    let verification = journal::verify_with(&path, &trust);
-    context.out.data(&verification, || words(&verification))?;
+    judged(context, &journal::verify_with(&path, &trust))
+}
+
+/// Prints a verification; how it ends.
+pub(super) fn judged(context: &Context, verification: &Verification) -> Result<Exit, Failure> {
+    context.out.data(verification, || words(verification))?;
     Ok(if verification.verdict.is_good() { Exit::Ok } else { Exit::NotVerified })
 }
 

@@ -25,7 +25,12 @@ const PLAYBOOK: &str = include_str!("../../../playbooks/aitm-account-takeover.ya
 
 pub(crate) async fn run(context: &Context, args: DemoArgs) -> Result<Exit, Failure> {
     let connected = embedded(context, &args.scenario).await?;
-    let approving = Approving { by: Some("demo".to_owned()), max_age: 60 };
+    let approving = Approving {
+        by: Some("demo".to_owned()),
+        max_age: 60,
+        #[cfg(feature = "store")]
+        store: None,
+    };
     let approver = Approver { context, connected: &connected, approving: &approving };
 
     let file = plan(context, &connected).await?;
@@ -74,7 +79,7 @@ fn pick_planted(discovery: &Discovery, planted: &[String]) -> Picks {
 async fn apply(approver: &Approver<'_>, file: PlanFile) -> Result<Exit, Failure> {
     let digest = file.digest().to_owned();
     let approved = approver.decide(file, digest, Approval::Demo)?;
-    execute::fresh(approver.context, approver.connected, approved).await
+    execute::fresh(approver, approved).await
 }
 
 fn verify(context: &Context, run: &str) -> Result<(), Failure> {

@@ -5,6 +5,8 @@ pub(crate) mod apply;
 pub(crate) mod audit;
 pub(crate) mod audit_prove;
 pub(crate) mod audit_reconcile;
+#[cfg(feature = "store")]
+pub(crate) mod audit_store;
 pub(crate) mod check;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;

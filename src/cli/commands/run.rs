@@ -13,6 +13,7 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
     let connected = connect(context, None).await?;
     let file = planning::make(context, &args.planning, &connected).await?;
     context.out.say(&crate::plan::terminal(&file));
-    let approved = Approver { context, connected: &connected, approving: &args.approving }.ask(file)?;
-    execute::fresh(context, &connected, approved).await
+    let approver = Approver { context, connected: &connected, approving: &args.approving };
+    let approved = approver.ask(file)?;
+    execute::fresh(&approver, approved).await
 }

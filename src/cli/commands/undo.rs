@@ -33,6 +33,7 @@ pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failu
         return Ok(Exit::Ok);
     }
     context.out.say(&plan::terminal(&file));
-    let approved = Approver { context, connected: &connected, approving: &args.approving }.ask(file)?;
-    execute::fresh(context, &connected, approved).await
+    let approver = Approver { context, connected: &connected, approving: &args.approving };
+    let approved = approver.ask(file)?;
+    execute::fresh(&approver, approved).await
 }
