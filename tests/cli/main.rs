@@ -8,6 +8,8 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[cfg(feature = "store")]
+mod azurite;
 mod bad_input;
 mod demo;
 mod doctor;

@@ -10,6 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    azurite::Azurite,
     lab::{Ended, Lab},
     s3::S3,
 };
@@ -118,6 +119,25 @@ fn a_run_is_claimed_and_copied_into_a_folder() {
 #[test]
 fn a_run_is_claimed_and_copied_into_a_bucket() {
     claimed_copied_and_fetched(&Kept::on(&S3::start()));
+}
+
+#[test]
+fn a_run_is_claimed_and_copied_into_a_container_of_azure() {
+    let Some(azurite) = Azurite::start() else {
+        return;
+    };
+    let kept = Kept { lab: Lab::aitm(), url: azurite.url(), env: azurite.env(), folder: PathBuf::new() };
+    let ended = kept.apply();
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
+    let (run, files) = (kept.lab.run_id(), files(&kept.run_dir()));
+    assert!(ended.stderr.contains(&format!("{} objects, {0} of them new", files.len())), "{}", ended.stderr);
+    let again = kept.staunch(&["audit", "copy", &run, "--format", "json"]);
+    let copied: Value = serde_json::from_str(&again.stdout).unwrap_or_else(|_| panic!("{}", again.text()));
+    assert_eq!((copied["new"].as_u64(), copied["objects"].as_u64()), (Some(0), Some(files.len() as u64)));
+    let fetched = kept.staunch(&["audit", "fetch", &run, "--store", &kept.url, "--out", "there"]);
+    assert_eq!(fetched.code, Some(0), "{}", fetched.text());
+    assert_eq!(self::files(&kept.lab.path("there").join(&run)), files);
+    race(&Kept { lab: Lab::aitm(), url: azurite.url(), env: azurite.env(), folder: PathBuf::new() });
 }
 
 #[test]
@@ -261,7 +281,11 @@ fn a_network_that_goes_away_leaves_the_run_as_it_is_and_the_copy_can_be_finished
     let ended = kept.apply();
     assert_eq!(ended.code, Some(1), "{}", ended.text());
     assert!(ended.stderr.contains("NOT COPIED") && ended.stderr.contains("staunch audit copy"), "{}", ended.stderr);
-    assert_eq!(ended.stdout, kept.staunch(&["report", &kept.lab.run_id()]).stdout, "the report says what was contained");
+    assert_eq!(
+        ended.stdout,
+        kept.staunch(&["report", &kept.lab.run_id()]).stdout,
+        "the report says what was contained"
+    );
     let run = kept.lab.run_id();
     assert_eq!(kept.staunch(&["audit", "verify", &run]).code, Some(0), "the run is over, and whole");
     let part = kept.objects();
