@@ -258,8 +258,8 @@ pub(crate) enum AuditCommand {
     /// Compare a run's record with what the tenant itself logged, both ways; reads only
     ///
     /// Ends with 0 where nothing is missing on either side, 4 where something is not shown by the tenant that may still
-    /// come, may have been dropped or may not have happened, and 5 where one side lacks what it should hold. Needs
-    /// `AuditLog.Read.All`.
+    /// come, may have been dropped, may not have happened or was not read, and 5 where one side lacks what it should hold.
+    /// Needs `AuditLog.Read.All`; for the search of the unified audit log the Exchange role `View-Only Audit Logs`.
     Reconcile(ReconcileArgs),
     /// Prove one line of a journal, without showing the others: a file that `check-proof` checks
     Prove(ProveArgs),
@@ -295,6 +295,9 @@ pub(crate) struct ReconcileArgs {
     /// Export of MicrosoftGraphActivityLogs: one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) activity_log: Option<PathBuf>,
+    /// Export of the unified audit log, instead of a search: CSV with a column AuditData, or JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) unified_log: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
