@@ -95,17 +95,21 @@ impl Keep {
             context.out.say("not copied to the store: the run is not closed; `resume` copies it when it is");
             return exit;
         }
-        match store.copy(run).await {
-            Ok(copied) => context.out.say(&words(&copied)),
-            Err(error) => {
-                let (run, at) = (run.display(), store.address());
-                context.out.failure(&failure(&error).hint(format!(
-                    "the run is over, and recorded here; it is NOT COPIED there: staunch audit copy {run} --store {at}"
-                )));
-                return if exit == Exit::Ok { Exit::CouldNotRun } else { exit };
-            }
-        }
-        exit
+        let failed = tokio::select! {
+            copied = store.copy(run) => match copied {
+                Ok(copied) => {
+                    context.out.say(&words(&copied));
+                    return exit;
+                }
+                Err(error) => failure(&error),
+            },
+            _ = tokio::signal::ctrl_c() => Failure::new(Exit::CouldNotRun, "the copy was stopped"),
+        };
+        let (run, at) = (run.display(), store.address());
+        context.out.failure(&failed.hint(format!(
+            "the run is over, and recorded here; it is NOT COPIED there: staunch audit copy {run} --store {at}"
+        )));
+        if exit == Exit::Ok { Exit::CouldNotRun } else { exit }
     }
 }
 

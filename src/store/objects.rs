@@ -171,9 +171,10 @@ struct Connector(Reach);
 
 impl HttpConnector for Connector {
     fn connect(&self, options: &ClientOptions) -> object_store::Result<HttpClient> {
-        // Plain http is for this machine, and for the metadata service of a cloud's machines.
+        // Plain http is for this machine, and for the metadata service of a cloud's machines: neither is behind a proxy.
         let plain = options.get_config_value(&ClientConfigKey::AllowHttp).as_deref() == Some("true");
-        let client = client::for_other_service(self.0.roots, self.0.proxy.clone(), !plain);
+        let proxy = self.0.proxy.clone().filter(|_| !plain);
+        let client = client::for_other_service(self.0.roots, proxy, !plain);
         let client = client.map_err(|error| Error::Generic { store: "HTTP", source: Box::new(error) })?;
         Ok(HttpClient::new(client))
     }

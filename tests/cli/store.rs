@@ -264,6 +264,12 @@ fn a_store_that_is_not_there_or_refuses_us_stops_a_run_before_it_begins() {
     kept.env.retain(|(name, _)| name != "AWS_ALLOW_HTTP");
     refused(&kept, &digest, 1, "--store none");
 
+    let sas = "sv=2022-11-02&sr=c&sig=wrong-secret";
+    let azure = [("ACCOUNT_NAME", "records"), ("SAS_KEY", sas), ("ENDPOINT", &format!("https://{nobody}"))];
+    kept.env = azure.map(|(name, value)| (format!("AZURE_STORAGE_{name}"), value.to_owned())).to_vec();
+    kept.url = "az://evidence".to_owned();
+    refused(&kept, &digest, 1, "--store none");
+
     let mut gone = Kept::in_a_folder();
     gone.url = format!("file://{}/not-mounted", gone.folder.display());
     let digest = gone.lab.plan();
