@@ -5,7 +5,7 @@
 //! ```text
 //! L0  model                        plain data, no IO
 //! L1  playbook  client  journal    text -> playbook | HTTP | the record
-//! L2  action                       the trait, its erased form, the registry
+//! L2  action    store              the trait, its erased form, the registry | claims and copies of records
 //! L3  actions   plan               one file per action | playbook + reader -> plan
 //! L4  engine    report  reconcile  approved plan -> run | run folder -> report | record against the tenant's
 //! L5  cli                          arguments, prompts, exit codes
@@ -22,3 +22,4 @@ pub mod plan;
 pub mod playbook;
 pub mod reconcile;
 pub mod report;
+pub mod store;

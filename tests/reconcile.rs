@@ -14,12 +14,16 @@ use std::time::Duration;
 
 use common::{Ran, World, bind};
 use jiff::{SignedDuration, Timestamp};
+use mock_server::faults::{Effect, Fault, Match};
 use serde_json::{Value, json};
 use staunch::{
     client::Session,
     journal::{History, Record},
-    model::{Call, GraphPath, Replay, Verb},
-    reconcile::{Absence, AuditEntry, Reconciliation, Source, Window, activity_log, audit_feed, reconcile},
+    model::{Call, GraphPath, Replay, Verb, WriteCmdlet},
+    reconcile::{
+        Absence, AuditEntry, Reconciliation, Shown, Source, UnifiedLog, Window, activity_log, audit_feed, reconcile,
+        search,
+    },
 };
 
 const PLAYBOOK: &str = "schema: staunch/v1
@@ -72,7 +76,7 @@ fn rows(history: &History) -> Vec<Value> {
 fn compare(history: &History, entries: &[AuditEntry], rows: Option<&[Value]>, now: Timestamp) -> Reconciliation {
     let text = rows.map(|rows| rows.iter().map(|row| format!("{row}\n")).collect::<String>());
     let rows = text.map(|text| activity_log(&text).unwrap());
-    reconcile(history, entries, rows.as_deref(), now)
+    reconcile(history, Shown { entries, rows: rows.as_deref(), unified: None }, now)
 }
 
 #[tokio::test]
@@ -174,4 +178,223 @@ fn an_export_that_is_not_one_is_refused_with_its_line() {
     assert_eq!(activity_log(&format!("\u{feff}{good}\n\n{good}\n")).unwrap().len(), 2);
     let error = activity_log(&format!("{good}\n{{\"a\":1}}\n")).unwrap_err();
     assert_eq!(error.line, 2);
+}
+
+const RULES: &str = "schema: staunch/v1
+id: test
+version: 1.0.0
+title: Test
+inputs:
+  users: {type: users}
+limits: {changes: 50}
+stages:
+  - id: only
+    steps:
+      - {id: rules, each: inputs.users, pick: operator, do: {mailbox.disable-inbox-rules: {user: each}}}
+";
+
+/// A run that disables the planted rules; how many calls it made.
+async fn rules_run() -> (World, Ran, u64) {
+    let world = World::aitm().await;
+    let bound = bind(RULES, &[("users", json!([world.victim()]))]);
+    let file = world.plan(&bound).await;
+    let ran = world.run(file).await;
+    let calls = ran.history().lines.iter().filter(|line| matches!(line.record, Record::Intent { .. })).count();
+    assert!(calls > 0);
+    (world, ran, calls as u64)
+}
+
+async fn searched(world: &World, history: &History, session: &str) -> UnifiedLog {
+    search(&world.session().await.reader(), Window::of(history), session).await.unwrap()
+}
+
+fn against(history: &History, log: &UnifiedLog, now: Timestamp) -> Reconciliation {
+    reconcile(history, Shown { unified: Some(log), ..Shown::default() }, now)
+}
+
+/// The log as an export of it holds it, after a change.
+fn exported(world: &World, change: impl Fn(&mut Value)) -> UnifiedLog {
+    let mut records: Vec<Value> =
+        world.tenant.unified_audit().into_iter().map(|row| row["auditData"].clone()).collect();
+    records.iter_mut().for_each(change);
+    records.retain(|record| !record.is_null());
+    UnifiedLog::parse(&Value::Array(records).to_string()).unwrap()
+}
+
+/// Sends a cmdlet with our identity, beside any journal.
+async fn beside(session: &Session, anchor: &str, name: WriteCmdlet, parameters: &Value) {
+    let call = Call::cmdlet(name, anchor, parameters.as_object().unwrap().clone(), Replay::New);
+    let sent = session.sender().send(&call, &staunch::client::Secrets::default(), "beside").await;
+    assert!(format!("{:?}", sent.outcome).contains("Accepted"), "{:?}", sent.outcome);
+}
+
+#[tokio::test]
+async fn an_honest_run_in_exchange_is_shown_by_the_unified_log() {
+    let (world, ran, calls) = rules_run().await;
+    let history = ran.history();
+    let log = searched(&world, &history, "one").await;
+    assert_eq!(log.gap, None);
+    let found = against(&history, &log, later(&history, 2 * DAY));
+    assert_eq!((found.shown, found.elsewhere), (calls, 0), "{found:#?}");
+    assert!(found.not_shown.is_empty() && found.not_ours.is_empty() && found.gaps.is_empty(), "{found:#?}");
+    assert_eq!(found.sources, [Source::DirectoryAudits, Source::UnifiedAuditLog]);
+    assert!(found.kql_exchange.contains(&history.header.identity.app_id), "{}", found.kql_exchange);
+
+    world.tenant.set(|settings| settings.audit_duplicates = true);
+    let twice = searched(&world, &history, "two").await;
+    assert_eq!(twice.records.len(), log.records.len(), "rows that repeat count once");
+    assert!(!against(&history, &twice, later(&history, 2 * DAY)).differs());
+    let export = exported(&world, |_| ());
+    let found = against(&history, &export, later(&history, 2 * DAY));
+    assert_eq!((found.shown, found.not_shown.len(), found.not_ours.len()), (calls, 0, 0), "{found:#?}");
+    // Nothing is compared with a log that was not read.
+    let found = reconcile(&history, Shown::default(), later(&history, DAY));
+    assert_eq!((found.shown, found.elsewhere), (0, calls));
+}
+
+#[tokio::test]
+async fn what_the_unified_log_does_not_show_is_told_with_its_own_delay_and_retention() {
+    let (world, ran, calls) = rules_run().await;
+    let history = ran.history();
+    let none = exported(&world, |record| {
+        if record["Operation"] == "Disable-InboxRule" {
+            *record = Value::Null;
+        }
+    });
+    let whys = |log: &UnifiedLog, after| {
+        let found = against(&history, log, later(&history, after));
+        assert_eq!((found.not_shown.len() as u64, found.shown), (calls, 0));
+        assert!(found.not_shown.iter().all(|call| call.source == Source::UnifiedAuditLog));
+        (found.not_shown[0].why, found.differs())
+    };
+    assert_eq!(whys(&none, DAY - Duration::from_secs(3600)), (Absence::NotYet, false));
+    assert_eq!(whys(&none, DAY + Duration::from_secs(3600)), (Absence::Missing, true));
+    assert_eq!(whys(&none, 179 * DAY), (Absence::Missing, true));
+    assert_eq!(whys(&none, 181 * DAY), (Absence::MayBeDropped, false));
+    let mut cut = none;
+    cut.gap = Some("cut".to_owned());
+    assert_eq!(whys(&cut, 2 * DAY), (Absence::NotRead, false));
+}
+
+#[tokio::test]
+async fn a_change_in_exchange_that_no_journal_knows_is_found() {
+    let (world, ran, calls) = rules_run().await;
+    let history = ran.history();
+    let rule = json!({"Mailbox": world.victim(), "Name": "planted", "ForwardTo": ["x@collector.example"]});
+    beside(&world.session().await, &world.victim(), WriteCmdlet::NewInboxRule, &rule).await;
+    let found = against(&history, &searched(&world, &history, "one").await, later(&history, 2 * DAY));
+    assert_eq!((found.shown, found.not_shown.len()), (calls, 0), "{found:#?}");
+    let whats: Vec<&str> = found.not_ours.iter().map(|entry| entry.what.raw()).collect();
+    assert_eq!(whats, ["New-InboxRule"]);
+    assert!(found.not_ours[0].to[0].raw().ends_with("\\planted"), "{found:#?}");
+    assert!(found.differs());
+    // The same of another identity is not ours to explain.
+    let other = exported(&world, |record| {
+        if record["Operation"] == "New-InboxRule" {
+            for name in ["AppId", "ClientAppId", "UserKey", "UserId"] {
+                record[name] = json!("another");
+            }
+        }
+    });
+    assert!(!against(&history, &other, later(&history, 2 * DAY)).differs());
+}
+
+#[tokio::test]
+async fn a_record_of_our_cmdlet_on_another_object_or_with_another_parameter_is_not_of_our_call() {
+    let (world, ran, calls) = rules_run().await;
+    let history = ran.history();
+    let spoiled = |change: fn(&mut Value)| {
+        let log = exported(&world, |record| {
+            if record["Operation"] == "Disable-InboxRule" {
+                change(record);
+            }
+        });
+        let found = against(&history, &log, later(&history, 2 * DAY));
+        (found.not_shown.len() as u64, found.not_ours.len() as u64)
+    };
+    assert_eq!(spoiled(|_| ()), (0, 0));
+    // The log may call the mailbox by another of its names, and may leave the parameters out.
+    let renamed = |record: &mut Value| {
+        let identity = record["Parameters"].as_array_mut().unwrap().iter_mut().find(|it| it["Name"] == "Identity");
+        let value = identity.unwrap();
+        let rule = value["Value"].as_str().unwrap().rsplit('\\').next().unwrap().to_owned();
+        value["Value"] = json!(format!("somebody\\{rule}"));
+    };
+    assert_eq!(spoiled(renamed), (0, 0));
+    assert_eq!(spoiled(|record| record["Parameters"] = json!([])), (0, 0));
+    assert_eq!(spoiled(|record| record["Operation"] = json!("Disable-InboxRule. ")), (0, 0));
+
+    let extra = |record: &mut Value| {
+        let more = json!({"Name": "ForwardTo", "Value": "x@collector.example"});
+        record["Parameters"].as_array_mut().unwrap().push(more);
+    };
+    assert_eq!(spoiled(extra), (calls, calls));
+    assert_eq!(spoiled(|record| record["Operation"] = json!("Enable-InboxRule")), (calls, calls));
+    let elsewhere = |record: &mut Value| {
+        record["Parameters"] = json!([{"Name": "Identity", "Value": "johanna\\1"}]);
+        record["ObjectId"] = json!("johanna\\1");
+    };
+    assert_eq!(spoiled(elsewhere), (calls, calls));
+    let hours_later = |record: &mut Value| record["CreationTime"] = json!("2001-01-01T00:00:00");
+    assert_eq!(spoiled(hours_later), (calls, 0), "not in the time of the run, so not ours to explain");
+}
+
+#[tokio::test]
+async fn an_empty_search_is_not_an_empty_log() {
+    let (world, ran, _) = rules_run().await;
+    let history = ran.history();
+    let cmdlet = "Search-UnifiedAuditLog";
+    let answer = |body: Value| Effect::Answer {
+        status: 200,
+        content_type: "application/json".to_owned(),
+        body: body.to_string(),
+        applied: false,
+    };
+    // A failure inside comes as a warning beside an empty success; the next search is whole.
+    let warned = json!({"value": [], "@adminapi.warnings": ["Failed to process request.\u{1b}[31m"]});
+    world.tenant.faults().add(Fault::once(Match::cmdlet(cmdlet), answer(warned.clone())));
+    let log = searched(&world, &history, "one").await;
+    assert_eq!(log.gap, None);
+    assert!(!log.records.is_empty());
+    world.tenant.faults().add(Fault::always(Match::cmdlet(cmdlet), answer(warned)));
+    let gap = searched(&world, &history, "two").await.gap.unwrap();
+    assert!(gap.contains("Failed to process") && !gap.contains('\u{1b}'), "{gap}");
+    world.tenant.faults().clear();
+
+    // An answer that was lost took its page with it: the session goes on behind it.
+    world.tenant.faults().add(Fault::once(Match::cmdlet(cmdlet), Effect::Drop { applied: true }));
+    let log = searched(&world, &history, "three").await;
+    assert_eq!(log.gap, None);
+    assert!(!against(&history, &log, later(&history, 2 * DAY)).differs());
+
+    let off = json!({"value": [{"UnifiedAuditLogIngestionEnabled": false}]});
+    world.tenant.set(|settings| settings.lag.audit = 1_000_000_000);
+    assert_eq!(searched(&world, &history, "four").await.gap, None, "it is on, and empty");
+    world.tenant.faults().add(Fault::always(Match::cmdlet("Get-AdminAuditLogConfig"), answer(off)));
+    let gap = searched(&world, &history, "five").await.gap.unwrap();
+    assert!(gap.contains("UnifiedAuditLogIngestionEnabled"), "{gap}");
+}
+
+#[tokio::test]
+async fn a_log_of_more_than_a_page_is_read_to_its_end() {
+    let (world, ran, calls) = rules_run().await;
+    let history = ran.history();
+    let rule = history.lines.iter().find_map(|line| match &line.record {
+        Record::Intent { request, .. } => serde_json::to_value(&request.write).ok(),
+        _ => None,
+    });
+    let (session, parameters) = (world.session().await, rule.unwrap()["cmdlet"]["parameters"].clone());
+    for _ in 0..300 {
+        for name in [WriteCmdlet::EnableInboxRule, WriteCmdlet::DisableInboxRule] {
+            beside(&session, &world.victim(), name, &parameters).await;
+        }
+    }
+    // Twice as many rows as records.
+    world.tenant.set(|settings| settings.audit_duplicates = true);
+    let before = world.tenant.requests().len();
+    let log = searched(&world, &history, "one").await;
+    let pages = world.tenant.requests()[before..].iter().filter(|it| it.cmdlet.is_some()).count();
+    assert_eq!((log.gap.as_deref(), pages), (None, 2));
+    let found = against(&history, &log, later(&history, 2 * DAY));
+    assert_eq!((found.shown, found.not_ours.len()), (calls, 600));
 }

@@ -28,6 +28,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("engine", &["model", "playbook", "client", "journal", "action", "plan"]),
     ("report", &["model", "journal"]),
     ("reconcile", &["model", "journal", "client"]),
+    ("store", &["model", "journal", "client"]),
     (
         "cli",
         &[
@@ -41,6 +42,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "engine",
             "report",
             "reconcile",
+            "store",
             "cli",
         ],
     ),

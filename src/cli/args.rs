@@ -4,6 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::cli::keep::StoreArg;
 use crate::plan::Guard;
 
 /// Contains a compromised Microsoft 365 account from a reviewed playbook: shows the exact change, preserves evidence,
@@ -21,7 +22,7 @@ pub(crate) struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    all that was asked holds (for `plan`: the plan was made)
-  1    it could not run: network, authentication, disk
+  1    it could not run: network, authentication, disk; or it ran, and its record could not be copied to the store
   2    the command line, the playbook, an input or the configuration is wrong
   3    refused, nothing was changed: a guard, a stale, edited or foreign plan, no approval
   4    it ran, and something is not contained or not known (for `doctor`: some action cannot be used)
@@ -157,6 +158,11 @@ pub(crate) struct Approving {
     /// Oldest plan that is applied, in minutes
     #[arg(long, value_name = "MINUTES", default_value_t = 60)]
     pub(crate) max_age: u64,
+    /// Where the plan is claimed before anything is changed, so that nobody else runs it, and where the record is copied
+    /// at the close: file:///FOLDER, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX; `none` for no store, whatever the
+    /// profile says
+    #[arg(long, env = "STAUNCH_STORE", value_name = "URL")]
+    pub(crate) store: Option<StoreArg>,
 }
 
 /// How a change is proven.
@@ -255,8 +261,8 @@ pub(crate) enum AuditCommand {
     /// Compare a run's record with what the tenant itself logged, both ways; reads only
     ///
     /// Ends with 0 where nothing is missing on either side, 4 where something is not shown by the tenant that may still
-    /// come, may have been dropped or may not have happened, and 5 where one side lacks what it should hold. Needs
-    /// `AuditLog.Read.All`.
+    /// come, may have been dropped, may not have happened or was not read, and 5 where one side lacks what it should hold.
+    /// Needs `AuditLog.Read.All`; for the search of the unified audit log the Exchange role `View-Only Audit Logs`.
     Reconcile(ReconcileArgs),
     /// Prove one line of a journal, without showing the others: a file that `check-proof` checks
     Prove(ProveArgs),
@@ -275,6 +281,13 @@ pub(crate) enum AuditCommand {
     Stamp(StampArgs),
     /// Print what became of a run since it was written, or note that a copy was handed over
     Custody(CustodyArgs),
+    /// Copy a closed run to a store, write-once, and read it back; finishes a copy that was cut off
+    ///
+    /// An object that is there with the same bytes is kept. One with other bytes is left as it is, and named: that ends
+    /// with 5, as a record that is not closed or does not verify.
+    Copy(CopyArgs),
+    /// Fetch the copy of a run from a store into a new folder, and verify it
+    Fetch(FetchArgs),
 }
 
 #[derive(Debug, Args)]
@@ -354,6 +367,9 @@ pub(crate) struct ReconcileArgs {
     /// Export of MicrosoftGraphActivityLogs: one JSON object a line
     #[arg(long, value_name = "FILE")]
     pub(crate) activity_log: Option<PathBuf>,
+    /// Export of the unified audit log, instead of a search: CSV with a column AuditData, or JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) unified_log: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -375,6 +391,35 @@ pub(crate) struct CheckProofArgs {
     pub(crate) proof: PathBuf,
     /// Key that was noted when the run began, or was taken up again
     #[arg(long = "key", value_name = "VKEY", required_unless_present = "policy")]
+    pub(crate) keys: Vec<String>,
+    /// File of trusted keys, as c2sp.org/tlog-policy has it: lines `log VKEY`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) policy: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CopyArgs {
+    #[command(flatten)]
+    pub(crate) run: RunRef,
+    /// Store, instead of the one that the run began with or the profile's: file:///FOLDER, s3://BUCKET/PREFIX,
+    /// az://CONTAINER/PREFIX
+    #[arg(long, env = "STAUNCH_STORE", value_name = "URL")]
+    pub(crate) store: Option<StoreArg>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FetchArgs {
+    /// Id of the run
+    #[arg(value_name = "RUN")]
+    pub(crate) run: String,
+    /// Store, instead of the profile's: file:///FOLDER, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX
+    #[arg(long, env = "STAUNCH_STORE", value_name = "URL")]
+    pub(crate) store: Option<StoreArg>,
+    /// Folder in which the run's folder is made
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
+    /// Key that was noted when the run began, or was taken up again
+    #[arg(long = "key", value_name = "VKEY")]
     pub(crate) keys: Vec<String>,
     /// File of trusted keys, as c2sp.org/tlog-policy has it: lines `log VKEY`
     #[arg(long, value_name = "FILE")]

@@ -48,6 +48,9 @@ pub(crate) struct Profile {
     /// age recipients for new passwords.
     #[serde(default)]
     pub(crate) recipients: Vec<Spanned<String>>,
+    /// Where records are copied at the close of a run.
+    #[serde(default)]
+    store: Option<Spanned<String>>,
     /// Whether the tenant may end our tokens at once when we are disabled.
     #[serde(default = "yes")]
     cae: bool,
@@ -73,6 +76,15 @@ enum RootsText {
     Bundled,
     /// This machine's: where a proxy of the organisation breaks TLS open.
     Platform,
+}
+
+impl From<RootsText> for Roots {
+    fn from(roots: RootsText) -> Self {
+        match roots {
+            RootsText::Bundled => Self::Bundled,
+            RootsText::Platform => Self::Platform,
+        }
+    }
 }
 
 /// Other endpoints than the cloud's: a mock tenant on this machine.
@@ -176,6 +188,9 @@ impl Profile {
         for key in &self.recipients {
             crate::engine::check_recipient(key.get_ref()).map_err(|error| (key.span().start, error.to_string()))?;
         }
+        if let Some(store) = &self.store {
+            check_store(store.get_ref()).map_err(|reason| (store.span().start, reason))?;
+        }
         self.auth.get_ref().check().map_err(|reason| (self.auth.span().start, reason))?;
         if let Some(proxy) = &self.proxy {
             let plain = proxy.get_ref().username().is_empty() && proxy.get_ref().password().is_none();
@@ -197,6 +212,13 @@ impl Profile {
         }
     }
 
+    /// The store of its records, and how it is reached.
+    pub(crate) fn keeping(&self) -> crate::cli::keep::Keeping {
+        let at = self.store.as_ref().and_then(|store| store.get_ref().parse().ok());
+        let proxy = self.proxy.as_ref().map(|proxy| proxy.get_ref().clone());
+        crate::cli::keep::Keeping { at, reach: crate::store::Reach { roots: self.roots.into(), proxy } }
+    }
+
     /// What a session is opened with; reads the secret.
     pub(crate) fn options(&self, out: Output) -> Result<SessionOptions, Failure> {
         let endpoints = match &self.endpoints {
@@ -215,12 +237,13 @@ impl Profile {
         let mut options = SessionOptions::new(self.cloud, tenant_id, client_id, credential).at(endpoints);
         options.cae = self.cae;
         options.proxy = self.proxy.as_ref().map(|proxy| proxy.get_ref().clone());
-        options.roots = match self.roots {
-            RootsText::Bundled => Roots::Bundled,
-            RootsText::Platform => Roots::Platform,
-        };
+        options.roots = self.roots.into();
         Ok(options)
     }
+}
+
+fn check_store(text: &str) -> Result<(), String> {
+    text.parse::<crate::store::Address>().map(drop).map_err(|error| error.to_string())
 }
 
 fn is_loopback(url: &Url) -> bool {

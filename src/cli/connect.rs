@@ -19,6 +19,8 @@ pub(crate) struct Connected {
     pub(crate) recipients: Vec<String>,
     /// Whether the credential is a client secret.
     pub(crate) by_secret: bool,
+    /// The store of its records, and how it is reached.
+    pub(crate) keeping: crate::cli::keep::Keeping,
     #[cfg(feature = "demo")]
     pub(crate) embedded: Option<Embedded>,
 }
@@ -52,6 +54,7 @@ pub(crate) async fn connect(context: &Context, tenant_id: Option<&str>) -> Resul
         },
         recipients: profile.recipients.iter().map(|key| key.get_ref().clone()).collect(),
         by_secret: profile.signs_in_with_a_secret(),
+        keeping: profile.keeping(),
         #[cfg(feature = "demo")]
         embedded: None,
     })
@@ -74,5 +77,13 @@ pub(crate) async fn embedded(context: &Context, scenario: &str) -> Result<Connec
     let session = Session::open(options, context.clock.clone()).await.or_fail(Exit::CouldNotRun)?;
     let embedded = Some(Embedded { tenant, _server: server });
     let protected = Protected::default();
-    Ok(Connected { session, cloud: Cloud::Global, protected, recipients: Vec::new(), by_secret: true, embedded })
+    Ok(Connected {
+        session,
+        cloud: Cloud::Global,
+        protected,
+        recipients: Vec::new(),
+        by_secret: true,
+        keeping: crate::cli::keep::Keeping::default(),
+        embedded,
+    })
 }

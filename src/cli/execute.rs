@@ -1,7 +1,8 @@
 //! From a plan to a closed run: approve, open the journal, run, print the report.
 
-use std::{env, sync::Arc, time::Duration};
+use std::{env, path::Path, sync::Arc, time::Duration};
 
+use crate::cli::keep::Keep;
 use crate::{
     actions::REGISTRY,
     cli::{
@@ -101,6 +102,8 @@ pub(crate) async fn fresh(approver: &Approver<'_>, approved: Approved) -> Result
 pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) -> Result<(Exit, String), Failure> {
     let Approver { context, connected, approving } = *approver;
     let header = RunHeader { authority: approving.authority.clone(), ..header(context, connected, approved.file()) };
+    let keep = Keep::of(connected, approving.store.as_ref())?;
+    keep.claim(&header, approved.file().digest()).await?;
     let playbook = approved.plan().playbook.as_ref().map(|playbook| playbook.text.clone().into_bytes());
     let journal = Journal::create(
         &context.global.case,
@@ -110,23 +113,37 @@ pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) 
         context.clock.clone(),
     )
     .or_fail(Exit::CouldNotRun)?;
-    context.out.say(&format!("run {} in {}", header.run_id, journal.run_dir().display()));
+    keep.note(journal.case_dir(), &header.run_id)?;
+    let run_dir = journal.run_dir().to_owned();
+    context.out.say(&format!("run {} in {}", header.run_id, run_dir.display()));
     note_elsewhere(context, "signed with a key of its own; note it outside of the folder", journal.anchor());
-    custody::note(context, journal.run_dir(), approving.by.as_deref(), Handling::Created);
+    custody::note(context, &run_dir, approving.by.as_deref(), Handling::Created);
     let key = journal.anchor().vkey.clone();
-    Ok((drive(context, connected, approved, journal, None).await?, key))
+    let exit = drive(context, connected, approved, journal, None).await?;
+    Ok((keep.copy(context, &run_dir, exit).await, key))
 }
 
-/// Goes on with a run.
+/// Goes on with the run in `path`; `digest` approves it where it died before its approval was on record.
 pub(crate) async fn resumed(
-    context: &Context,
-    connected: &Connected,
-    approved: Approved,
-    (journal, history): (Journal, History),
-    by: &str,
+    approver: &Approver<'_>,
+    path: &Path,
+    file: PlanFile,
+    digest: Option<String>,
 ) -> Result<Exit, Failure> {
+    let Approver { context, connected, approving } = *approver;
+    let keep = Keep::again(connected, path, approving.store.as_ref())?;
+    keep.claim(&History::load(path).or_fail(Exit::NotVerified)?.header, file.digest()).await?;
+    let (journal, history) = reopen(context, path)?;
+    keep.note(journal.case_dir(), &history.header.run_id)?;
+    let approved = match Approved::resumed(file.clone(), &history) {
+        Some(approved) => approved,
+        None => approver.again(file, digest)?,
+    };
     note_elsewhere(context, "taken up again under a new key; note it too", journal.anchor());
-    drive(context, connected, approved, journal, Some((history, by.to_owned()))).await
+    let by = operator(approving.by.as_deref());
+    let exit = drive(context, connected, approved, journal, Some((history, by))).await?;
+    let exit = keep.copy(context, path, exit).await;
+    Ok(exit)
 }
 
 async fn drive(
@@ -242,6 +259,6 @@ fn header(context: &Context, connected: &Connected, file: &PlanFile) -> RunHeade
 }
 
 /// Opens the journal of a run that did not end; one that is closed cannot be resumed.
-pub(crate) fn reopen(context: &Context, run: &std::path::Path) -> Result<(Journal, History), Failure> {
+fn reopen(context: &Context, run: &Path) -> Result<(Journal, History), Failure> {
     Journal::reopen(run, context.clock.clone()).map_err(|error: JournalError| Failure::of(Exit::CouldNotRun, &error))
 }

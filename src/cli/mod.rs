@@ -10,6 +10,7 @@ mod custody;
 mod execute;
 mod exit;
 mod hygiene;
+mod keep;
 mod output;
 mod planning;
 mod program;
@@ -85,6 +86,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         #[cfg(feature = "timestamp")]
         Command::Audit(AuditCommand::Stamp(args)) => commands::audit_stamp::run(context, &args).await,
         Command::Audit(AuditCommand::Custody(args)) => commands::audit_custody::run(context, &args),
+        Command::Audit(AuditCommand::Copy(args)) => commands::audit_store::copy(context, &args).await,
+        Command::Audit(AuditCommand::Fetch(args)) => commands::audit_store::fetch(context, &args).await,
         Command::Report(args) => commands::report::run(context, &args),
         Command::Doctor(args) => commands::doctor::run(context, &args).await,
         Command::Permissions(args) => commands::permissions::run(context, &args),

@@ -49,3 +49,4 @@ pub use post::{PostError, post};
 pub use reader::{Reader, Trace};
 pub use sender::{Secrets, SendOutcome, Sender, Sent};
 pub use session::{Roots, Session, SessionOptions};
+pub(crate) use transport::for_other_service;

@@ -264,6 +264,13 @@ impl Transport {
     }
 }
 
+/// A client for another service than the tenant, with the same roots, proxy and lack of redirects.
+pub(crate) fn for_other_service(roots: Roots, proxy: Option<Url>, https_only: bool) -> reqwest::Result<Client> {
+    let attempt_timeout = Duration::from_mins(1);
+    Settings { https_only, proxy, roots, pinned: None, connect_timeout: CONNECT, attempt_timeout, body_limit: 0 }
+        .client()
+}
+
 impl Settings {
     fn client(&self) -> reqwest::Result<Client> {
         let mut builder = Client::builder()

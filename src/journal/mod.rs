@@ -6,7 +6,7 @@
 mod checkpoint;
 mod commit;
 mod custody;
-mod disk;
+pub(crate) mod disk;
 mod error;
 mod evidence;
 mod folder;
@@ -34,6 +34,7 @@ pub use checkpoint::Anchor;
 pub use custody::{Custody, CustodyError, Handled, Handling, custody_of, note_custody, read_custody};
 pub use error::JournalError;
 pub use evidence::read_head;
+pub(crate) use folder::SEAL_NOTE;
 pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool};
 pub use hash::sha256_hex;
 pub use ledger::Earlier;

@@ -76,6 +76,10 @@ pub enum ReadCmdlet {
     GetInboxRule,
     /// `Get-Recipient`
     GetRecipient,
+    /// `Get-AdminAuditLogConfig`
+    GetAdminAuditLogConfig,
+    /// `Search-UnifiedAuditLog`: a search, for which the service keeps only how far its session has come.
+    SearchUnifiedAuditLog,
 }
 
 impl ReadCmdlet {
@@ -85,6 +89,8 @@ impl ReadCmdlet {
             Self::GetMailbox => "Get-Mailbox",
             Self::GetInboxRule => "Get-InboxRule",
             Self::GetRecipient => "Get-Recipient",
+            Self::GetAdminAuditLogConfig => "Get-AdminAuditLogConfig",
+            Self::SearchUnifiedAuditLog => "Search-UnifiedAuditLog",
         }
     }
 }

@@ -7,41 +7,43 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     journal::{History, Record, SentOutcome},
     model::{Call, Identity, Target, Untrusted, Write},
-    reconcile::{Absence, AuditEntry, LogRow, NotOurs, NotShown, Reconciliation, Source, Window, kql},
+    reconcile::{
+        Absence, AuditEntry, Gap, LogRow, NotOurs, NotShown, Reconciliation, Source, UnifiedLog, Window, kql, mailboxes,
+    },
 };
 
 /// How long before a call, by the tenant's clock in whole seconds, its entry may be dated.
-const EARLY: SignedDuration = SignedDuration::from_secs(5);
+pub(super) const EARLY: SignedDuration = SignedDuration::from_secs(5);
 
 /// How long after a call its entry may be dated.
-const LATE: SignedDuration = SignedDuration::from_mins(5);
-
-/// Until when an entry may still come: the directory's audit log is minutes late, Graph's activity log up to hours.
-///
-/// Source: Microsoft Entra, "Reporting latency"; Graph, "Access activity logs".
-const DELAY: SignedDuration = SignedDuration::from_hours(2);
-
-/// After which an entry may have been dropped: seven days without a licence, thirty with Entra ID P1 or P2.
-///
-/// Source: Microsoft Entra, "Data retention".
-const RETENTION: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub(super) const LATE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A call that was sent, or may have been.
-struct Made<'a> {
+pub(super) struct Made<'a> {
     seq: u64,
     change: &'a str,
     id: &'a str,
-    request: &'a Call,
-    at: Timestamp,
+    pub(super) request: &'a Call,
+    pub(super) at: Timestamp,
     /// None when the process died before it could say.
     outcome: Option<SentOutcome>,
     target: Option<&'a Target>,
     text: String,
 }
 
-/// Compares a run with the tenant's records. `rows` is an exported activity log, where there is one; `now` is the time
-/// at which the records were read.
-pub fn reconcile(history: &History, entries: &[AuditEntry], rows: Option<&[LogRow]>, now: Timestamp) -> Reconciliation {
+/// What the tenant's records show of the time of a run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Shown<'a> {
+    /// The directory's audit log.
+    pub entries: &'a [AuditEntry],
+    /// An exported activity log of Graph, where there is one.
+    pub rows: Option<&'a [LogRow]>,
+    /// The unified audit log, where it was read.
+    pub unified: Option<&'a UnifiedLog>,
+}
+
+/// Compares a run with the tenant's records; `now` is the time at which they were read.
+pub fn reconcile(history: &History, shown: Shown<'_>, now: Timestamp) -> Reconciliation {
     let window = Window::of(history);
     let made = made(history);
     let mut found = Reconciliation {
@@ -52,20 +54,34 @@ pub fn reconcile(history: &History, entries: &[AuditEntry], rows: Option<&[LogRo
         elsewhere: 0,
         not_shown: Vec::new(),
         not_ours: Vec::new(),
+        gaps: Vec::new(),
         kql: kql::query(history),
+        kql_exchange: kql::exchange(history),
     };
     let graph = |made: &&Made<'_>| matches!(made.request.write, Write::Graph { .. });
-    let at_graph: Vec<&Made<'_>> = made.iter().filter(graph).collect();
-    found.elsewhere = (made.len() - at_graph.len()) as u64;
+    let (at_graph, at_exchange): (Vec<&Made<'_>>, Vec<&Made<'_>>) = made.iter().partition(graph);
     let us = &history.header.identity;
-    let mut missing = audits(&at_graph, entries, us, &mut found);
-    if let Some(rows) = rows {
+    let mut missing = audits(&at_graph, shown.entries, us, &mut found);
+    if let Some(rows) = shown.rows {
         found.sources.push(Source::GraphActivityLog);
         missing.extend(activities(&at_graph, rows, us, &mut found));
     }
+    let mut compared: Vec<&Made<'_>> = at_graph.clone();
+    match shown.unified {
+        Some(log) => {
+            found.sources.push(Source::UnifiedAuditLog);
+            missing.extend(mailboxes::compare(&at_exchange, log, us, &mut found));
+            found.gaps.extend(log.gap.iter().map(|reason| Gap::new(Source::UnifiedAuditLog, reason)));
+            compared.extend(&at_exchange);
+        }
+        None => found.elsewhere = at_exchange.len() as u64,
+    }
     let not_there: BTreeSet<u64> = missing.iter().map(|(_, made)| made.seq).collect();
-    found.shown = at_graph.iter().filter(|made| made.is_expected() && !not_there.contains(&made.seq)).count() as u64;
-    found.not_shown = missing.into_iter().map(|(source, made)| made.not_shown(source, now)).collect();
+    let expected = compared.iter().filter(|made| made.is_expected() && !not_there.contains(&made.seq));
+    found.shown = expected.count() as u64;
+    let gaps: Vec<Source> = found.gaps.iter().map(|gap| gap.source).collect();
+    let absent = |(source, made): (Source, &Made<'_>)| made.not_shown(source, gaps.contains(&source), now);
+    found.not_shown = missing.into_iter().map(absent).collect();
     found
 }
 
@@ -103,7 +119,7 @@ fn made(history: &History) -> Vec<Made<'_>> {
 
 impl Made<'_> {
     /// Whether the tenant should show it.
-    fn is_expected(&self) -> bool {
+    pub(super) fn is_expected(&self) -> bool {
         matches!(self.outcome, Some(SentOutcome::Accepted | SentOutcome::Unknown) | None)
     }
 
@@ -119,14 +135,16 @@ impl Made<'_> {
         after >= -EARLY && after <= LATE && ids.flatten().any(is_target)
     }
 
-    fn not_shown(&self, source: Source, now: Timestamp) -> NotShown {
+    fn not_shown(&self, source: Source, has_gap: bool, now: Timestamp) -> NotShown {
         let age = now.duration_since(self.at);
         let why = if self.outcome != Some(SentOutcome::Accepted) {
             Absence::Unknown
-        } else if age < DELAY {
+        } else if age < source.delay() {
             Absence::NotYet
-        } else if age > RETENTION && source == Source::DirectoryAudits {
+        } else if source.retention().is_some_and(|retention| age > retention) {
             Absence::MayBeDropped
+        } else if has_gap {
+            Absence::NotRead
         } else {
             Absence::Missing
         };

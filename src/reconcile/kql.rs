@@ -1,4 +1,4 @@
-//! The question that the tenant's own analysts can put to their workspace, without us.
+//! The questions that the tenant's own analysts can put to their workspace, without us.
 
 use crate::{
     journal::{History, Record},
@@ -28,6 +28,29 @@ pub fn query(history: &History) -> String {
          InJournal = ClientRequestId in (ours)\n| project TimeGenerated, InJournal, ClientRequestId, RequestId, \
          RequestMethod, RequestUri, ResponseStatusCode, IPAddress\n| order by TimeGenerated asc",
         ids.join(", ")
+    )
+}
+
+/// A query over `OfficeActivity`, where Sentinel keeps the unified audit log: all that our identity did in Exchange in the
+/// time of the run.
+pub fn exchange(history: &History) -> String {
+    let Window { from, until } = Window::of(history);
+    let us = &history.header.identity;
+    let plain = |id: &str| if is_plain(id) { id.to_owned() } else { String::new() };
+    let who = match us.kind {
+        IdentityKind::Application => {
+            let (app, object) = (plain(&us.app_id), plain(&us.object_id));
+            format!("AppId == \"{app}\" or ClientAppId == \"{app}\" or UserKey == \"{object}\"")
+        }
+        IdentityKind::User => {
+            let name = us.user_principal_name.as_deref().filter(|name| name.split(['@', '.', '_']).all(is_plain));
+            format!("UserId =~ \"{}\" or UserKey == \"{}\"", name.unwrap_or_default(), plain(&us.object_id))
+        }
+    };
+    format!(
+        "OfficeActivity\n| where TimeGenerated between (datetime({from}) .. datetime({until}))\n| where OfficeWorkload == \
+         \"Exchange\" and ({who})\n| project TimeGenerated, Operation, OfficeObjectId, Parameters, UserId, ClientIP, \
+         ResultStatus\n| order by TimeGenerated asc"
     )
 }
 

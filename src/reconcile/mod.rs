@@ -1,18 +1,24 @@
 //! Our record of a run against the tenant's own: what we did that the tenant does not show, and what the tenant shows
 //! from our identity that we did not record. The one check that a responder's own machine cannot bend.
 //!
-//! Reads only. How the tenant's records are read is in `feed`, how the two are compared in `compare`, which is pure.
+//! Reads only. How the tenant's records are read is in `feed`, `search` and `unified`; how they are compared in `compare`
+//! and `mailboxes`, which are pure.
 
 mod compare;
 mod feed;
 mod kql;
+mod mailboxes;
+mod search;
+mod unified;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-pub use compare::reconcile;
+pub use compare::{Shown, reconcile};
 pub use feed::{ActivityLogError, AuditEntry, LogRow, activity_log, audit_feed};
-pub use kql::query;
+pub use kql::{exchange, query};
+pub use search::search;
+pub use unified::{UnifiedLog, UnifiedLogError, UnifiedRecord};
 
 use crate::{journal::History, model::Untrusted};
 
@@ -52,6 +58,33 @@ pub enum Source {
     DirectoryAudits,
     /// An exported `MicrosoftGraphActivityLogs`.
     GraphActivityLog,
+    /// The unified audit log, searched or exported: what was changed in Exchange.
+    UnifiedAuditLog,
+}
+
+impl Source {
+    /// Until when an entry may still come.
+    ///
+    /// Sources: Microsoft Entra, "Reporting latencies" (audit logs: 99 of 100 within five minutes) and Microsoft Graph,
+    /// "Access activity logs", both taken with room to spare; `Search-UnifiedAuditLog` (30 minutes up to 24 hours).
+    pub fn delay(self) -> SignedDuration {
+        match self {
+            Self::DirectoryAudits | Self::GraphActivityLog => SignedDuration::from_hours(2),
+            Self::UnifiedAuditLog => SignedDuration::from_hours(24),
+        }
+    }
+
+    /// After which an entry may have been dropped, with the least licence; none where the customer keeps it.
+    ///
+    /// Sources: Microsoft Entra, "Data retention" (seven days without a licence, thirty with P1 or P2); Microsoft Purview,
+    /// "Audit (Standard)" (180 days; a year and more with Premium).
+    pub fn retention(self) -> Option<SignedDuration> {
+        match self {
+            Self::DirectoryAudits => Some(SignedDuration::from_hours(7 * 24)),
+            Self::GraphActivityLog => None,
+            Self::UnifiedAuditLog => Some(SignedDuration::from_hours(180 * 24)),
+        }
+    }
 }
 
 /// A call of ours that a record of the tenant does not show.
@@ -83,8 +116,26 @@ pub enum Absence {
     MayBeDropped,
     /// Its answer was lost, so it may not have happened.
     Unknown,
+    /// The record was not read whole.
+    NotRead,
     /// It should be there.
     Missing,
+}
+
+/// A record of the tenant that was not read, or not whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Gap {
+    /// Which.
+    pub source: Source,
+    /// Why; the tenant's words in it are escaped.
+    pub reason: String,
+}
+
+impl Gap {
+    /// A gap of a record.
+    pub fn new(source: Source, reason: &str) -> Self {
+        Self { source, reason: reason.to_owned() }
+    }
 }
 
 /// Something that the tenant shows from our identity and our journal does not.
@@ -113,14 +164,18 @@ pub struct Reconciliation {
     pub sources: Vec<Source>,
     /// Calls that were found in each record that should show them.
     pub shown: u64,
-    /// Calls to Exchange, which these records do not show; the unified audit log does.
+    /// Calls to Exchange that were compared with nothing, because the unified audit log was not read.
     pub elsewhere: u64,
     /// Done by us, not shown by the tenant.
     pub not_shown: Vec<NotShown>,
     /// Shown by the tenant, not recorded by us.
     pub not_ours: Vec<NotOurs>,
+    /// Records that were not read, or not whole.
+    pub gaps: Vec<Gap>,
     /// For the tenant's own analysts.
     pub kql: String,
+    /// The same for what was changed in Exchange.
+    pub kql_exchange: String,
 }
 
 impl Reconciliation {

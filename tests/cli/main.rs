@@ -8,6 +8,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod azurite;
 mod bad_input;
 mod demo;
 mod doctor;
@@ -17,6 +18,8 @@ mod kill;
 mod lab;
 mod profiles;
 mod record;
+mod s3;
 mod seal;
 mod secrets;
+mod store;
 mod verbs;

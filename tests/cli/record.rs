@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use mock_server::faults::{Effect, Fault, Match};
 use serde_json::Value;
 
 use crate::lab::{Ended, Lab};
@@ -70,8 +71,32 @@ fn the_record_is_compared_with_what_the_tenant_logged() {
     assert_eq!(json["not_ours"], serde_json::json!([]), "{}", ended.stdout);
     let words = lab.staunch(&["audit", "reconcile", &run]);
     assert!(words.stdout.contains("MicrosoftGraphActivityLogs"), "{}", words.text());
-    assert!(words.stdout.contains("calls went to Exchange"), "{}", words.stdout);
-    println!("{}", words.stdout);
+    assert!(words.stdout.contains("OfficeActivity"), "{}", words.stdout);
+    assert!(words.stdout.contains("nothing is missing on either side"), "{}", words.stdout);
+    assert_eq!(words.code, Some(0));
+    assert_eq!((&json["gaps"], &json["elsewhere"]), (&serde_json::json!([]), &0.into()), "{}", ended.stdout);
+
+    // An export instead of the search, and what a search that is refused leaves open.
+    let records: Vec<Value> = lab.tenant.unified_audit().into_iter().map(|row| row["auditData"].clone()).collect();
+    lab.write("unified.json", &Value::Array(records.clone()).to_string());
+    let ended = lab.staunch(&["audit", "reconcile", &run, "--unified-log", "unified.json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
+    let cmdlet = |record: &&Value| record["Operation"] == "Disable-InboxRule";
+    assert!(records.iter().any(|record| cmdlet(&record)));
+    let without: Vec<&Value> = records.iter().filter(|record| !cmdlet(record)).collect();
+    lab.write("unified.json", &serde_json::to_string(&without).unwrap());
+    let ended = lab.staunch(&["audit", "reconcile", &run, "--unified-log", "unified.json"]);
+    assert_eq!(ended.code, Some(4), "{}", ended.text());
+    assert!(ended.stdout.contains("the unified audit log may be 24 hours late"), "{}", ended.stdout);
+    lab.write("unified.json", "RecordId,CreationDate\n1,2\n");
+    assert_eq!(lab.staunch(&["audit", "reconcile", &run, "--unified-log", "unified.json"]).code, Some(2));
+    let denied = Effect::Answer { status: 403, content_type: "text/plain".into(), body: String::new(), applied: false };
+    lab.tenant.faults().add(Fault::always(Match::cmdlet("Search-UnifiedAuditLog"), denied));
+    let ended = lab.staunch(&["audit", "reconcile", &run]);
+    assert_eq!(ended.code, Some(4), "{}", ended.text());
+    assert!(ended.stdout.contains("the unified audit log was not read whole"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("--unified-log"), "{}", ended.stdout);
+    lab.tenant.faults().clear();
     lab.write("log.jsonl", "not JSON\n");
     assert_eq!(lab.staunch(&["audit", "reconcile", &run, "--activity-log", "log.jsonl"]).code, Some(2));
     // What the same identity did and no journal knows.

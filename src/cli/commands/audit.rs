@@ -33,7 +33,12 @@ pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Failu
     if let Some(by) = &args.note_as {
         custody::add(context, &path, Some(by), Handling::Verified { verdict: verification.verdict })?;
     }
-    context.out.data(&verification, || words(&verification))?;
+    judged(context, &verification)
+}
+
+/// Prints a verification; how it ends.
+pub(super) fn judged(context: &Context, verification: &Verification) -> Result<Exit, Failure> {
+    context.out.data(verification, || words(verification))?;
     Ok(verification.verdict.into())
 }
 

@@ -1,6 +1,6 @@
 //! `audit reconcile`: a run's record against what the tenant itself logged.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use crate::{
     cli::{
@@ -10,33 +10,54 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
+    client::ReadErrorKind,
     model::{Untrusted, json_for_terminal},
-    reconcile::{self, Absence, Reconciliation, Source, Window},
+    reconcile::{self, Absence, Gap, NotShown, Reconciliation, Shown, Source, UnifiedLog, Window},
 };
 
 pub(crate) async fn run(context: &Context, args: &ReconcileArgs) -> Result<Exit, Failure> {
     let (_, history) = runs::load(context, &args.run.run)?;
-    let rows = match &args.activity_log {
-        Some(path) => {
-            let text = fs::read_to_string(path)
-                .map_err(|error| Failure::usage(format!("failed to read the log {}: {error}", path.display())))?;
-            Some(reconcile::activity_log(&text).or_fail(Exit::Usage)?)
-        }
-        None => None,
-    };
+    let rows = args.activity_log.as_deref().map(read).transpose()?;
+    let rows = rows.map(|text| reconcile::activity_log(&text).or_fail(Exit::Usage)).transpose()?;
+    let exported = args.unified_log.as_deref().map(read).transpose()?;
+    let exported = exported.map(|text| UnifiedLog::parse(&text).or_fail(Exit::Usage)).transpose()?;
     let connected = connect(context, Some(&history.header.tenant_id)).await?;
     let reader = connected.session.reader();
     if connected.session.identity().tenant_id != history.header.tenant_id {
         return Err(Failure::new(Exit::Refused, "the run is of another tenant"));
     }
-    let entries = reconcile::audit_feed(&reader, Window::of(&history)).await.or_fail(Exit::CouldNotRun)?;
-    let found = reconcile::reconcile(&history, &entries, rows.as_deref(), reader.server_now());
+    let window = Window::of(&history);
+    let entries = reconcile::audit_feed(&reader, window).await.or_fail(Exit::CouldNotRun)?;
+    let unified = match exported {
+        Some(log) => Ok(exported_of(log, window)),
+        None => reconcile::search(&reader, window, &uuid::Uuid::new_v4().to_string()).await,
+    };
+    let shown = Shown { entries: &entries, rows: rows.as_deref(), unified: unified.as_ref().ok() };
+    let mut found = reconcile::reconcile(&history, shown, reader.server_now());
+    if let Err(error) = &unified {
+        let gap = Gap::new(Source::UnifiedAuditLog, &Failure::of(Exit::CouldNotRun, error).message);
+        // A run that changed nothing in Exchange, by somebody who may not look there: nothing was missed.
+        found.gaps.extend((found.elsewhere > 0 || error.kind != ReadErrorKind::Denied).then_some(gap));
+    }
     context.out.data(&found, || words(&found))?;
-    Ok(match (found.differs(), found.not_shown.is_empty()) {
+    Ok(match (found.differs(), found.not_shown.is_empty() && found.gaps.is_empty()) {
         (true, _) => Exit::NotVerified,
         (false, false) => Exit::NotContained,
         (false, true) => Exit::Ok,
     })
+}
+
+fn read(path: &Path) -> Result<String, Failure> {
+    fs::read_to_string(path)
+        .map_err(|error| Failure::usage(format!("failed to read the log {}: {error}", path.display())))
+}
+
+/// An export in which nothing is of the time of the run was made for another one, or too early.
+fn exported_of(mut log: UnifiedLog, window: Window) -> UnifiedLog {
+    if !log.covers(window) {
+        log.gap = Some("no record of Exchange in the export is of the time of the run".to_owned());
+    }
+    log
 }
 
 fn words(found: &Reconciliation) -> String {
@@ -45,9 +66,13 @@ fn words(found: &Reconciliation) -> String {
     out.push_str(&format!("  {} calls are shown by the tenant", found.shown));
     if found.elsewhere > 0 {
         out.push_str(&format!(
-            "\n  {} calls went to Exchange: the unified audit log shows them, these records do not",
+            "\n  {} calls went to Exchange: the unified audit log shows them, and it was not read; export it and give it \
+             with --unified-log",
             found.elsewhere
         ));
+    }
+    for gap in &found.gaps {
+        out.push_str(&format!("\n  {} was not read whole: {}", name(gap.source), json_for_terminal(&gap.reason)));
     }
     if !found.sources.contains(&Source::GraphActivityLog) {
         out.push_str(
@@ -56,12 +81,7 @@ fn words(found: &Reconciliation) -> String {
         );
     }
     for call in &found.not_shown {
-        let why = match call.why {
-            Absence::NotYet => "not shown yet: the log may be hours late, so ask again",
-            Absence::MayBeDropped => "not shown: older than seven days, the tenant may have dropped it",
-            Absence::Unknown => "not shown, and its answer was lost: it may not have happened",
-            Absence::Missing => "NOT SHOWN, though our record says that it was accepted",
-        };
+        let why = why(call);
         let request = json_for_terminal(&call.request);
         let (change, id) = (json_for_terminal(&call.change), json_for_terminal(&call.client_request_id));
         out.push_str(&format!("\n  {change} [#{}] {} {request} ({id}): {why}", call.seq, call.at));
@@ -75,9 +95,35 @@ fn words(found: &Reconciliation) -> String {
             to.join(", ")
         ));
     }
-    if found.not_shown.is_empty() && found.not_ours.is_empty() {
+    if found.not_shown.is_empty() && found.not_ours.is_empty() && found.gaps.is_empty() {
         out.push_str("\n  nothing is missing on either side");
     }
-    out.push_str(&format!("\n\nFor the tenant's own analysts (KQL):\n{}", json_for_terminal(&found.kql)));
+    let (graph, exchange) = (json_for_terminal(&found.kql), json_for_terminal(&found.kql_exchange));
+    out.push_str(&format!("\n\nFor the tenant's own analysts (KQL):\n{graph}\n\nThe same for Exchange:\n{exchange}"));
     out
+}
+
+fn name(source: Source) -> &'static str {
+    match source {
+        Source::DirectoryAudits => "the directory's audit log",
+        Source::GraphActivityLog => "Graph's activity log",
+        Source::UnifiedAuditLog => "the unified audit log",
+    }
+}
+
+fn why(call: &NotShown) -> String {
+    let log = name(call.source);
+    let days = |length: jiff::SignedDuration| length.as_hours() / 24;
+    match call.why {
+        Absence::NotYet => {
+            format!("not shown yet: {log} may be {} hours late, so ask again", call.source.delay().as_hours())
+        }
+        Absence::MayBeDropped => {
+            let kept = call.source.retention().map(days).unwrap_or_default();
+            format!("not shown: older than {kept} days, {log} may have dropped it")
+        }
+        Absence::Unknown => format!("not shown by {log}, and its answer was lost: it may not have happened"),
+        Absence::NotRead => format!("not shown, and {log} was not read whole"),
+        Absence::Missing => format!("NOT SHOWN by {log}, though our record says that it was accepted"),
+    }
 }

@@ -26,7 +26,7 @@ const PLAYBOOK: &str = include_str!("../../../playbooks/aitm-account-takeover.ya
 
 pub(crate) async fn run(context: &Context, args: DemoArgs) -> Result<Exit, Failure> {
     let connected = embedded(context, &args.scenario).await?;
-    let approving = Approving { by: Some("demo".to_owned()), authority: None, max_age: 60 };
+    let approving = Approving { by: Some("demo".to_owned()), authority: None, max_age: 60, store: None };
     let approver = Approver { context, connected: &connected, approving: &approving };
 
     let file = plan(context, &connected).await?;

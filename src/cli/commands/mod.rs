@@ -9,6 +9,7 @@ pub(crate) mod audit_reconcile;
 pub(crate) mod audit_sign;
 #[cfg(feature = "timestamp")]
 pub(crate) mod audit_stamp;
+pub(crate) mod audit_store;
 pub(crate) mod check;
 #[cfg(feature = "demo")]
 pub(crate) mod demo;

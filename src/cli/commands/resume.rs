@@ -9,7 +9,7 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
-    plan::{Approved, PlanFile},
+    plan::PlanFile,
 };
 
 pub(crate) async fn run(context: &Context, args: ResumeArgs) -> Result<Exit, Failure> {
@@ -24,11 +24,6 @@ pub(crate) async fn run(context: &Context, args: ResumeArgs) -> Result<Exit, Fai
         let message = format!("the run is of tenant {}, this is tenant {here}", seen.header.tenant_id);
         return Err(Failure::new(Exit::Refused, message));
     }
-    let (journal, history) = execute::reopen(context, &path)?;
-    let approved = match Approved::resumed(file.clone(), &history) {
-        Some(approved) => approved,
-        None => Approver { context, connected: &connected, approving: &args.approving }.again(file, args.approve)?,
-    };
-    let by = execute::operator(args.approving.by.as_deref());
-    execute::resumed(context, &connected, approved, (journal, history), &by).await
+    let approver = Approver { context, connected: &connected, approving: &args.approving };
+    execute::resumed(&approver, &path, file, args.approve).await
 }

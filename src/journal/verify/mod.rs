@@ -173,6 +173,11 @@ fn read(run: &Path, trust: &Trust) -> Verification {
     Verification { verdict, records, head: chain.head, anchor, clock, findings: found.sorted() }
 }
 
+/// Paths of the plain files of a run, relative to its folder, without what was derived. For a run that verifies.
+pub(crate) fn files_of(run: &Path) -> Vec<String> {
+    files::list(run, &mut Findings::default()).into_iter().collect()
+}
+
 fn header(run: &Path, found: &mut Findings) -> Option<RunHeader> {
     let bytes = match disk::read_plain(&run.join(HEADER)) {
         Ok(bytes) => bytes,
