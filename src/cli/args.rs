@@ -368,6 +368,13 @@ pub(crate) struct CheckArgs {
     /// Playbooks
     #[arg(value_name = "PLAYBOOK", required = true)]
     pub(crate) playbooks: Vec<PathBuf>,
+    /// Print the one playbook as CACAO 2.0 instead, or write it to a new file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "clap: no flag, the flag alone, the flag with a file")]
+    pub(crate) cacao: Option<Option<PathBuf>>,
+    /// Time that the export says it was made at, instead of the playbook file's own
+    #[arg(long, value_name = "TIME", requires = "cacao")]
+    pub(crate) dated: Option<jiff::Timestamp>,
 }
 
 #[cfg(feature = "demo")]

@@ -159,3 +159,23 @@ fn schema_is_a_json_schema() {
     let schema: Value = serde_json::from_str(&Lab::aitm().staunch(&["schema"]).stdout).unwrap();
     jsonschema::validator_for(&schema).unwrap();
 }
+
+#[test]
+fn a_playbook_is_exported_as_cacao() {
+    let lab = Lab::aitm();
+    let ended = lab.command(&["check", AITM, "--cacao", "--dated", "2026-11-22T23:00:00Z"]).output().unwrap();
+    let export: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(
+        (&export["spec_version"], &export["created"]),
+        (&"cacao-2.0".into(), &"2026-11-22T23:00:00.000Z".into())
+    );
+    let file = lab.path("cacao.json");
+    let to_file = format!("--cacao={}", file.display());
+    let write = || lab.command(&["check", AITM, &to_file, "--dated", "2026-11-22T23:00:00Z"]).output().unwrap();
+    assert!(write().status.success());
+    assert_eq!(serde_json::from_slice::<Value>(&fs::read(&file).unwrap()).unwrap(), export);
+    let again = write();
+    assert_eq!(again.status.code(), Some(1), "a file that is there is not written over");
+    let two = lab.command(&["check", AITM, FIVE_MINUTES, "--cacao"]).output().unwrap();
+    assert_eq!(two.status.code(), Some(2));
+}
