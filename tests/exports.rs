@@ -374,4 +374,9 @@ async fn what_was_taken_back_is_exported_as_restored_and_enabled() {
     assert_eq!(activities(7001), BTreeSet::from(["Restore"]));
     assert_eq!(activities(3001), BTreeSet::from(["Enable"]));
     assert_eq!(activities(3004), BTreeSet::from(["Create", "Enable"]));
+    let report = export(&undone.dir, &[]);
+    let report = report.report();
+    assert!(report.intrusion.is_empty() && report.indicators.is_empty());
+    let owner = report.markdown_for(Audience::Owner);
+    assert!(owner.contains("was taken back as far as it can be") && !owner.contains("What is known of the intrusion"));
 }

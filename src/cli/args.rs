@@ -329,7 +329,7 @@ pub(crate) struct ReportArgs {
     /// Who may read it, by the Traffic Light Protocol
     #[arg(long, value_enum, value_name = "TLP", default_value_t = Tlp::AmberStrict)]
     pub(crate) tlp: Tlp,
-    /// Write it to a new file; where a run's folder has one, `derived/` is the place for it
+    /// Write it to a new file. The folder `derived/` of a run is no part of its record, and is made where it is missing
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// What was noted of the intruder from logs, to be put into the timeline: one JSON object a line with `message`,

@@ -6,6 +6,7 @@ use super::{
     timeline,
     types::Report,
 };
+use crate::journal::Mode;
 
 /// A reader.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,6 +21,12 @@ pub enum Audience {
     /// An authority: facts and times, and the fields of a notification.
     Regulator,
 }
+
+/// The first words to an owner, who may know better: nothing in them but what a run of containment means.
+const OPENING: &str = "Accounts of yours were taken to be used by somebody else, and were changed to end that. Please read what \
+    was found and what was changed, and tell us whether any of it was expected.";
+const OPENING_OF_UNDO: &str = "What was changed on accounts of yours was taken back as far as it can be. Please tell us what \
+    does not work as before.";
 
 /// Words that a reader outside the trade meets, for the glossary.
 const GLOSSARY: [(&str, &str); 9] = [
@@ -60,10 +67,10 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
             sections::method(report, &mut blocks);
         }
         Audience::Owner => {
-            blocks.push(Block::Paragraph(Text::new().words(
-                "Accounts of yours were used by somebody else, as far as the record below shows. Please read what was found \
-                 and what was changed, and tell us whether any of it was expected.",
-            )));
+            blocks.push(Block::Paragraph(Text::new().words(match report.status.mode {
+                Mode::Apply => OPENING,
+                Mode::Undo => OPENING_OF_UNDO,
+            })));
             sections::status(&report.status, false, &mut blocks);
             intrusion::section(report, &mut blocks);
             response::brief(report, &mut blocks);

@@ -230,6 +230,9 @@ pub(super) fn techniques(steps: &[Step], known: &Known<'_>) -> Vec<Technique> {
 
 /// What is known, item by item.
 pub(super) fn section(report: &Report, blocks: &mut Vec<Block>) {
+    if report.intrusion.is_empty() {
+        return;
+    }
     blocks.push(Block::Section("What is known of the intrusion"));
     for trace in &report.intrusion {
         let good = matches!(trace.examined, Examined::Found | Examined::Nothing);

@@ -33,7 +33,7 @@ pub use types::{
 };
 
 use crate::{
-    journal::{History, JournalError, verify},
+    journal::{History, JournalError, Mode, verify},
     model::Meta,
 };
 use export::Noted;
@@ -137,9 +137,12 @@ impl Report {
         for step in &mut self.steps {
             step.title = (known.meta)(&step.action).map(|meta| meta.title.to_owned());
         }
-        self.intrusion = intrusion::traces(self, known);
-        self.indicators = intrusion::indicators(self);
-        self.techniques = intrusion::techniques(&self.steps, known);
         self.marking = known.marking.map(str::to_owned);
+        // What is taken back says nothing of the intruder.
+        if self.status.mode == Mode::Apply {
+            self.intrusion = intrusion::traces(self, known);
+            self.indicators = intrusion::indicators(self);
+            self.techniques = intrusion::techniques(&self.steps, known);
+        }
     }
 }

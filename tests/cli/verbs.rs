@@ -206,6 +206,9 @@ fn a_report_has_many_forms_and_readers() {
     assert!(owner.contains("whether any of it was expected"));
     assert!(report(&["--as", "html", "--out", "report.html"]).trim().is_empty());
     assert!(fs::read_to_string(lab.path("report.html")).unwrap().contains("</html>"));
+    let derived = format!("case/runs/{run}/derived/report.md");
+    report(&["--markdown", "--out", &derived]);
+    assert_eq!(lab.staunch(&["audit", "verify", &run]).code, Some(0), "a report in `derived` is no part of the record");
     assert_eq!(lab.staunch(&["report", &run, "--as", "timesketch", "--out", "t.json"]).code, Some(2));
     report(&["--as", "timesketch", "--out", "t.jsonl"]);
     let again = lab.staunch(&["report", &run, "--as", "html", "--out", "report.html"]);

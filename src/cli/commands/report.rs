@@ -85,7 +85,10 @@ fn pretty(value: &impl Serialize) -> Result<String, Failure> {
 
 fn write(context: &Context, file: &Path, text: &str) -> Result<(), Failure> {
     let shown = file.display();
-    let written = File::create_new(file).and_then(|mut out| writeln!(out, "{}", text.trim_end_matches('\n')));
+    let derived = file.parent().filter(|folder| folder.ends_with("derived"));
+    let made = derived.map_or(Ok(()), fs::create_dir_all);
+    let written =
+        made.and_then(|()| File::create_new(file)).and_then(|mut out| writeln!(out, "{}", text.trim_end_matches('\n')));
     written.map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to write the report {shown}: {error}")))?;
     context.out.say(&format!("written to {shown}; it is derived from the run's folder, and no evidence"));
     Ok(())
