@@ -22,6 +22,8 @@ const KEPT: &str = include_str!("calls.json");
 pub struct Template {
     /// Title of the example that they were planned for.
     pub example: String,
+    /// The type of the example's target, where the tenant has several under one kind: another has another path.
+    pub only_for: Option<String>,
     /// Variables that stand in them, by name, with what each holds.
     pub variables: BTreeMap<String, String>,
     /// In the order in which they are sent.
@@ -54,7 +56,9 @@ impl Template {
         let calls = calls.iter().filter_map(|call| sketch(&call.write, &reference(TENANT)));
         let calls = calls.map(|call| names.take_out(call)).collect();
         let Names { used, .. } = names;
-        Self { example: example.to_owned(), variables: used, calls }
+        let kind = target.data.get("kind").and_then(Value::as_str);
+        let only_for = kind.and_then(|kind| kind.strip_prefix("#microsoft.graph.")).map(str::to_owned);
+        Self { example: example.to_owned(), only_for, variables: used, calls }
     }
 }
 
@@ -178,7 +182,8 @@ mod tests {
             of: None,
             lane: "u1".into(),
             workload: None,
-            data: json!({"user": {"id": "u1", "userPrincipalName": "a@b.example"}, "id": "m1", "label": "x"}),
+            data: json!({"user": {"id": "u1", "userPrincipalName": "a@b.example"}, "id": "m1", "label": "x",
+                "kind": "#microsoft.graph.phoneAuthenticationMethod"}),
         };
         let path = GraphPath::v1().fixed("users").id("u1").fixed("authentication/methods").id("m1");
         let body = json!({"for": "a@b.example", "new": Call::secret("password"), "words": "a@b.example too", "n": 1});
@@ -189,6 +194,7 @@ mod tests {
         let body = json!({"for": "__user_principal_name__:value", "new": "__password__:value",
             "words": "a@b.example too", "n": 1});
         assert_eq!(found.body, Some(body));
+        assert_eq!(template.only_for.as_deref(), Some("phoneAuthenticationMethod"));
         let names: Vec<&str> = template.variables.keys().map(String::as_str).collect();
         assert_eq!(names, ["auth_method_id", "password", "user_id", "user_principal_name"]);
     }

@@ -44,6 +44,20 @@ impl Placed<'_> {
         format!("{}_{name}", self.step.id)
     }
 
+    /// What the calls do, and what they were made of.
+    fn about(&self) -> String {
+        let only = self.template.only_for.as_ref().map(|kind| {
+            format!(" They are for a {kind}: look up the path of another type in the reference of Microsoft Graph.")
+        });
+        format!(
+            "{} ({}). The calls are those of the example \"{}\".{}",
+            self.meta.title,
+            self.meta.id,
+            self.template.example,
+            only.unwrap_or_default()
+        )
+    }
+
     /// The names of the variables that the calls need, as the step calls them.
     fn needed(&self) -> Vec<String> {
         self.template.variables.keys().map(|name| variable(&self.own(name))).collect()
@@ -229,10 +243,7 @@ impl<'a> Workflow<'a> {
             let commands: Vec<Value> = run.iter().map(|call| http(placed, call)).collect();
             let value = json!({
                 "name": format!("{id}: {}", placed.meta.title),
-                "description": format!(
-                    "{} ({}). The calls are those of the example \"{}\".",
-                    placed.meta.title, placed.meta.id, placed.template.example
-                ),
+                "description": placed.about(),
                 "external_references": self.refs.references.of(placed.meta),
                 "agent": agent, "targets": [self.agents.tenant(self.ids)],
                 "commands": commands, "in_args": placed.needed(),
