@@ -23,7 +23,7 @@ use staunch::{
     action::{DynAction, docs},
     actions::REGISTRY,
     journal::{self, History},
-    model::{Call, Item, Outcome, Permission, Undo, Write},
+    model::{Call, Catalog, Item, Outcome, Permission, Undo, Write},
     plan::PlanFile,
 };
 
@@ -470,5 +470,17 @@ fn examples_fit_the_schema_and_titles_begin_with_a_verb() {
         for part in [meta.id, meta.title, "Undo", "Why"] {
             assert!(page.contains(part), "{}: the page lacks {part}", meta.id);
         }
+    }
+}
+
+#[test]
+fn every_id_of_a_technique_or_countermeasure_is_known_by_name() {
+    for action in REGISTRY.iter() {
+        for catalog in Catalog::ALL {
+            for id in catalog.ids(action.meta()) {
+                assert!(catalog.name_of(id).is_some(), "{}: {id} is not in {}", action.meta().id, catalog.name());
+            }
+        }
+        assert!(!action.meta().attack.is_empty() && !action.meta().d3fend.is_empty(), "{}", action.meta().id);
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     action::{DynAction, Example, Registry},
-    model::{Meta, Permission, Service},
+    model::{Catalog, Meta, Permission, Service},
 };
 
 const GENERATED: &str = "<!-- Generated from the code. Do not edit: `tests/tidy.rs` says how to make it again. -->";
@@ -134,17 +134,22 @@ fn facts(meta: &Meta) -> String {
         ("Licence", meta.licence.map(str::to_owned)),
         ("Clouds", Some(clouds.join(", "))),
         ("Seen within", Some(format!("{} s", meta.propagation.as_secs()))),
-        ("ATT&CK 18.1", some_of(meta.attack)),
-        ("D3FEND 1.2.0", some_of(meta.d3fend)),
-        ("CISA COUN7ER", some_of(meta.coun7er)),
-        ("Insider Threat Matrix", some_of(meta.itm)),
     ];
-    let rows = rows.into_iter().filter_map(|(name, value)| Some(format!("| {name} | {} |", value?)));
+    let rows = rows.into_iter().map(|(name, value)| (name.to_owned(), value));
+    let rows = rows.chain(Catalog::ALL.map(|catalog| countered(catalog, meta)));
+    let rows = rows.filter_map(|(name, value)| Some(format!("| {name} | {} |", value?)));
     format!("| | |\n|---|---|\n{}", rows.collect::<Vec<_>>().join("\n"))
 }
 
-fn some_of(ids: &[&str]) -> Option<String> {
-    (!ids.is_empty()).then(|| ids.join(", "))
+/// The ids of a catalogue with their names, each under its page where it has one.
+fn countered(catalog: Catalog, meta: &Meta) -> (String, Option<String>) {
+    let version = catalog.version().map(|version| format!(" {version}")).unwrap_or_default();
+    let each = catalog.ids(meta).iter().map(|id| {
+        let id_shown = catalog.url(id).map_or_else(|| (*id).to_owned(), |url| format!("[{id}]({url})"));
+        format!("{id_shown} {}", catalog.name_of(id).unwrap_or_default())
+    });
+    let ids: Vec<String> = each.collect();
+    (format!("{}{version}", catalog.name()), (!ids.is_empty()).then(|| ids.join("<br>")))
 }
 
 fn sources(meta: &Meta) -> String {

@@ -1,6 +1,6 @@
 //! The list of actions that everything else is derived from.
 
-use crate::action::DynAction;
+use crate::{action::DynAction, model::Meta};
 
 /// The actions that exist, in the order of their registration.
 #[derive(Clone, Copy)]
@@ -15,6 +15,11 @@ impl Registry {
     /// All actions.
     pub fn iter(&self) -> impl Iterator<Item = &'static dyn DynAction> {
         self.0.iter().copied()
+    }
+
+    /// What the action with this id says about itself.
+    pub fn meta(&self, id: &str) -> Option<&'static Meta> {
+        self.get(id).map(DynAction::meta)
     }
 
     /// The action with this id.

@@ -74,7 +74,7 @@ impl Action for BlockSignIn {
         attack: &["T1078.004"],
         d3fend: &["D3-AL"],
         coun7er: &[],
-        itm: &["PR015.002"],
+        itm: &[],
         sources: &[
             Source {
                 title: "Microsoft Entra: revoke user access in an emergency",

@@ -4,8 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::cli::keep::StoreArg;
-use crate::plan::Guard;
+use crate::{cli::keep::StoreArg, plan::Guard, report::Audience};
 
 /// Contains a compromised Microsoft 365 account from a reviewed playbook: shows the exact change, preserves evidence,
 /// changes it, proves it by a second read, undoes what can be undone, and leaves a record that can be verified.
@@ -438,25 +437,92 @@ pub(crate) struct ReportArgs {
     /// Folder or id of the run
     #[arg(value_name = "RUN")]
     pub(crate) run: String,
-    /// As Markdown
-    #[arg(long)]
+    /// The same as `--as markdown`
+    #[arg(long, conflicts_with = "form")]
     pub(crate) markdown: bool,
-    /// For another program instead, one event a line
-    #[arg(long = "as", value_enum, value_name = "FORM", conflicts_with = "markdown")]
-    pub(crate) export: Option<ExportForm>,
+    /// Form, instead of text for the terminal
+    #[arg(long = "as", value_enum, value_name = "FORM")]
+    pub(crate) form: Option<ReportForm>,
+    /// Who reads it: which sections stand in it. For a regulator `--as json` is the fields of a NIS2 notification alone
+    #[arg(long, value_enum, value_name = "READER", default_value_t = Reader::Technical)]
+    pub(crate) audience: Reader,
+    /// Who may read it, by the Traffic Light Protocol
+    #[arg(long, value_enum, value_name = "TLP", default_value_t = Tlp::AmberStrict)]
+    pub(crate) tlp: Tlp,
+    /// Write it to a new file. The folder `derived/` of a run is no part of its record, and is made where it is missing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
     /// What was noted of the intruder from logs, to be put into the timeline: one JSON object a line with `message`,
     /// `datetime` (with its offset), `timestamp_desc` and `kind` (`access` or `effect`). An effect before the first
     /// access is told
-    #[arg(long, value_name = "FILE", requires = "export")]
+    #[arg(long, value_name = "FILE")]
     pub(crate) noted: Option<PathBuf>,
 }
 
-/// A form for another program.
+/// A reader of the report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ExportForm {
-    /// OCSF 1.8: remediation, account, entity and API activity
+pub(crate) enum Reader {
+    /// Who owns the accounts: what was found and changed, and what is asked of them
+    Owner,
+    /// Responders and auditors: everything
+    Technical,
+    /// Who decides: how far it came, how long it was open, what is wanted
+    Management,
+    /// An authority: facts, times, and the fields of a notification
+    Regulator,
+}
+
+impl From<Reader> for Audience {
+    fn from(reader: Reader) -> Self {
+        match reader {
+            Reader::Owner => Self::Owner,
+            Reader::Technical => Self::Technical,
+            Reader::Management => Self::Management,
+            Reader::Regulator => Self::Regulator,
+        }
+    }
+}
+
+/// Labels of the Traffic Light Protocol 2.0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tlp {
+    /// Anybody
+    Clear,
+    /// The community
+    Green,
+    /// The organisation and its clients
+    Amber,
+    /// The organisation
+    AmberStrict,
+    /// The recipients
+    Red,
+}
+
+impl Tlp {
+    /// The label as it is printed.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Clear => "TLP:CLEAR",
+            Self::Green => "TLP:GREEN",
+            Self::Amber => "TLP:AMBER",
+            Self::AmberStrict => "TLP:AMBER+STRICT",
+            Self::Red => "TLP:RED",
+        }
+    }
+}
+
+/// A form of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportForm {
+    /// One HTML file: no script, nothing loaded from elsewhere
+    Html,
+    /// Markdown
+    Markdown,
+    /// JSON
+    Json,
+    /// OCSF 1.8, one event a line: remediation, account, entity and API activity
     Ocsf,
-    /// Timesketch: a timeline
+    /// Timesketch, one event a line: a timeline
     Timesketch,
 }
 
@@ -489,6 +555,13 @@ pub(crate) struct CheckArgs {
     /// Playbooks
     #[arg(value_name = "PLAYBOOK", required = true)]
     pub(crate) playbooks: Vec<PathBuf>,
+    /// Print the one playbook as CACAO 2.0 instead, or write it to a new file
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true)]
+    #[expect(clippy::option_option, reason = "clap: no flag, the flag alone, the flag with a file")]
+    pub(crate) cacao: Option<Option<PathBuf>>,
+    /// Time that the export says it was made at, instead of the playbook file's own
+    #[arg(long, value_name = "TIME", requires = "cacao")]
+    pub(crate) dated: Option<jiff::Timestamp>,
 }
 
 #[cfg(feature = "demo")]

@@ -22,7 +22,7 @@ use crate::{
     },
     model::Item,
     plan::{self, Accept, Approved, Decision, Plan, PlanFile},
-    report::Report,
+    report::{Known, Report},
 };
 
 /// What an approval is checked against, and who gives it.
@@ -175,7 +175,7 @@ async fn drive(
     let summary = ran.or_fail(Exit::CouldNotRun).map_err(|failure| {
         failure.hint(format!("what was done is on record; go on with `staunch resume {}`", run_dir.display()))
     })?;
-    let report = Report::read(&run_dir).or_fail(Exit::NotVerified)?;
+    let report = Report::read_with(&run_dir, &Known::actions(&|id| REGISTRY.meta(id))).or_fail(Exit::NotVerified)?;
     context.out.data(&report, || report.terminal(context.out.width(), context.out.colors()))?;
     if let Some(anchor) = &report.status.anchor {
         note_elsewhere(context, "the record is signed; note the root outside of the folder", anchor);

@@ -4,7 +4,7 @@
 //! reader  sender          what others use: asks until it is settled | sends, and says what is known
 //! batch   paging  cmdlet  reads that travel together | which page may follow | Exchange's InvokeCommand
 //! answer  complaint       how a read ended | what the tenant says about a failure
-//! placeholders            secrets, for the bytes that go out
+//! placeholders  sketch    secrets, for the bytes that go out | what a write looks like, for documents
 //! wire                    one attempt: gate, bearer token, record
 //! token  challenge  auth   kept tokens | what a service demands of one | how each kind of credential gets one
 //! pacing  retry            gates and fences | waits and budgets
@@ -32,6 +32,7 @@ mod retry;
 mod sender;
 mod server_time;
 mod session;
+mod sketch;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -49,4 +50,5 @@ pub use post::{PostError, post};
 pub use reader::{Reader, Trace};
 pub use sender::{Secrets, SendOutcome, Sender, Sent};
 pub use session::{Roots, Session, SessionOptions};
+pub use sketch::{Sketch, sketch};
 pub(crate) use transport::for_other_service;

@@ -12,6 +12,7 @@ mod outcome;
 mod path;
 mod role;
 mod secret;
+mod taxonomy;
 mod untrusted;
 
 pub use call::{Call, OnRejection, Replay, Request, SecretSlot, Verb, Write, WriteCmdlet};
@@ -30,4 +31,5 @@ pub(crate) use path::odata_literal;
 pub use path::{GraphPath, ReadCmdlet};
 pub use role::{role_id, role_name};
 pub use secret::{HandOver, Password};
+pub use taxonomy::{ATTACK_VERSION, Catalog, D3FEND_VERSION, Defence, defence};
 pub use untrusted::{Untrusted, json_for_terminal};

@@ -12,6 +12,7 @@ mod document;
 mod fields;
 mod inputs;
 mod lint;
+mod outline;
 mod parameters;
 mod references;
 mod schema;
@@ -31,6 +32,7 @@ pub use code::{CODES, Code, Severity};
 pub use diagnostic::Diagnostic;
 pub use document::{Counters, Handover, Limits, SCHEMA};
 pub use inputs::{InputDecl, InputError, parse_input};
+pub use outline::{OutlineArgument, OutlineStage, OutlineStep};
 pub use schema::schema;
 pub use types::{Bounds, Kind, Type};
 

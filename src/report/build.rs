@@ -62,7 +62,10 @@ pub(super) fn report(
     Report {
         format: FORMAT.to_owned(),
         title: if file.plan.title.is_empty() { history.header.plan_id.clone() } else { file.plan.title.clone() },
+        marking: None,
         status,
+        intrusion: Vec::new(),
+        steps: file.steps().collect(),
         accounts: by_account(changes),
         left_alone: sorted.left_alone,
         not_planned: sorted.not_planned,
@@ -73,6 +76,9 @@ pub(super) fn report(
         rollback,
         evidence: exchanges.into_iter().map(|(exhibit, _)| exhibit).collect(),
         method,
+        timeline: Vec::new(),
+        indicators: Vec::new(),
+        techniques: Vec::new(),
     }
 }
 
@@ -269,6 +275,8 @@ fn exposure(facts: &Facts, file: &PlanFile) -> Exposure {
         contained_ms: facts.close.as_ref().and_then(|close| close.contained_ms),
         tokens_until: last_cut_off.as_ref().and_then(|cut: &Proof<Timestamp>| cut.what.checked_add(TOKEN_LIFE).ok()),
         last_cut_off,
+        first_access: None,
+        open_for_ms: None,
     }
 }
 

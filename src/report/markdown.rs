@@ -3,8 +3,8 @@
 use super::text::{Block, Span, Text};
 use crate::model::{Outcome, json_for_terminal};
 
-pub(super) fn render(blocks: &[Block]) -> String {
-    let mut out = String::new();
+pub(super) fn render(blocks: &[Block], marking: Option<&str>) -> String {
+    let mut out = marking.map(|marking| format!("**{marking}**\n")).unwrap_or_default();
     let mut in_list = false;
     for block in blocks {
         let is_point = matches!(block, Block::Point(..));
@@ -18,6 +18,11 @@ pub(super) fn render(blocks: &[Block]) -> String {
             Block::Part(text) => put(&mut out, "### ", text),
             Block::Paragraph(text) => put(&mut out, "", text),
             Block::Point(depth, text) => put(&mut out, &format!("{}- ", "  ".repeat(*depth)), text),
+            Block::Listing(value) => {
+                // In JSON a run of backticks can stand in a text only, where it can be escaped.
+                let json = json_for_terminal(&format!("{value:#}")).replace('`', "\\u0060");
+                out.push_str(&format!("```json\n{json}\n```\n"));
+            }
             Block::Table { head, rows, .. } => {
                 out.push_str(&format!("| {} |\n|{}\n", head.join(" | "), " --- |".repeat(head.len())));
                 for row in rows {
@@ -36,17 +41,13 @@ fn put(out: &mut String, before: &str, text: &Text) {
 }
 
 fn line(text: &Text) -> String {
+    joined(text, part)
+}
+
+fn joined(text: &Text, part: fn(&Span) -> String) -> String {
     let mut out = String::new();
     for span in &text.0 {
-        let part = match span {
-            Span::Words(words) => words.clone(),
-            Span::Said(words) => escaped(words),
-            Span::Foreign(text) => text.markdown(),
-            Span::Code(text) => code(text),
-            Span::Seq(seq) => format!("[#{seq}]"),
-            Span::Outcome(outcome) => format!("**{}**", outcome.map_or("not-ended", Outcome::word)),
-            Span::Loud(words, _) => format!("**{words}**"),
-        };
+        let part = part(span);
         // Two parts that each bring a space.
         let part = if out.ends_with(' ') { part.trim_start_matches(' ') } else { &part };
         out.push_str(part);
@@ -54,9 +55,26 @@ fn line(text: &Text) -> String {
     out
 }
 
-/// A line inside a table, whose bars would end the cell.
+fn part(span: &Span) -> String {
+    match span {
+        Span::Words(words) => words.clone(),
+        Span::Said(words) => escaped(words),
+        Span::Foreign(text) => text.markdown(),
+        Span::Code(text) => code(text),
+        Span::Seq(seq) => format!("[#{seq}]"),
+        Span::Outcome(outcome) => format!("**{}**", outcome.map_or("not-ended", Outcome::word)),
+        Span::Loud(words, _) => format!("**{words}**"),
+    }
+}
+
+/// A line inside a table, whose bars would end the cell. Words and text of others have theirs escaped already, and twice
+/// would be not at all.
 fn cell(text: &Text) -> String {
-    line(text).replace('|', "\\|")
+    let part = |span: &Span| match span {
+        Span::Said(_) | Span::Foreign(_) => part(span),
+        _ => part(span).replace('|', "\\|"),
+    };
+    joined(text, part).trim().to_owned()
 }
 
 /// A code span whose content cannot close it.

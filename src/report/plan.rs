@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
+use super::types;
 use crate::model::Item;
 
 /// The file.
@@ -68,6 +69,19 @@ impl PlanFile {
                 .steps
                 .iter()
                 .flat_map(|step| understood(&step.items).map(|item| Placed { stage: &stage.id, step, item }))
+        })
+    }
+
+    /// All steps in order.
+    pub(super) fn steps(&self) -> impl Iterator<Item = types::Step> {
+        self.plan.stages.iter().flat_map(|stage| {
+            let of = |step: &Step| types::Step {
+                stage: stage.id.clone(),
+                id: step.id.clone(),
+                action: step.action.clone(),
+                title: None,
+            };
+            stage.steps.iter().map(of)
         })
     }
 

@@ -21,11 +21,40 @@ pub(super) fn response(accounts: &[Account], blocks: &mut Vec<Block>) {
     }
 }
 
+/// A line for each change.
+pub(super) fn brief(report: &Report, blocks: &mut Vec<Block>) {
+    let title = |action: &str| {
+        let step = report.steps.iter().find(|step| step.action == action);
+        step.and_then(|step| step.title.clone()).unwrap_or_else(|| action.to_owned())
+    };
+    blocks.push(Block::Section("Response"));
+    for account in &report.accounts {
+        blocks.push(Block::Part(Text::new().foreign(&account.name)));
+        for change in &account.changes {
+            let text = Text::new().outcome(change.outcome).words(" ");
+            let text = match &change.action {
+                Some(action) => text.said(title(action)).words(": "),
+                None => text.code(&change.id).words(" "),
+            };
+            let text = match &change.target {
+                Some(target) => text.said(&target.kind).words(" ").foreign(&target.name),
+                None => text,
+            };
+            blocks.push(Block::Point(0, text.seq(change.line())));
+            for difference in &change.differences {
+                let text = Text::new().code(&difference.name).words(": ").code_cut(&difference.before);
+                let text = text.words(" → ").code_cut(&difference.after);
+                blocks.push(Block::Point(1, text.seq(change.read_back.or(change.line()))));
+            }
+        }
+    }
+}
+
 fn one(change: &Change, blocks: &mut Vec<Block>) {
     blocks.push(Block::Point(0, named(change).seq(change.line())));
     let mut point = |text: Text| blocks.push(Block::Point(1, text));
     if let Some(note) = &change.note {
-        point(Text::new().words("found: ").said(note.raw()));
+        point(Text::new().words("found: ").said(note.raw()).seq(change.snapshot.or(change.line())));
     }
     states(change, &mut point);
     point(Text::new().said(&change.reason).seq(change.line()));

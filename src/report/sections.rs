@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::{
-    response,
     text::{Block, Text},
     types::{Containment, Exposure, Method, Report, Rollback, Status, WayBack},
 };
@@ -11,21 +10,6 @@ use crate::{
     journal::{Approval, Mode, Verdict},
     model::{Identity, IdentityKind, Target},
 };
-
-/// The whole report.
-pub(super) fn all(report: &Report) -> Vec<Block> {
-    let mut blocks = vec![Block::Title(Text::new().said(&report.title))];
-    status(&report.status, &mut blocks);
-    response::response(&report.accounts, &mut blocks);
-    response::left_alone(report, &mut blocks);
-    response::not_done(report, &mut blocks);
-    exposure(&report.exposure, report.status.mode, &mut blocks);
-    requests(report, &mut blocks);
-    rollbacks(&report.rollback, &mut blocks);
-    evidence(report, &mut blocks);
-    method(report, &mut blocks);
-    blocks
-}
 
 /// `device "LAPTOP-1" (id)`
 pub(super) fn object(text: Text, target: &Target) -> Text {
@@ -36,7 +20,8 @@ pub(super) fn object(text: Text, target: &Target) -> Text {
     }
 }
 
-fn status(status: &Status, blocks: &mut Vec<Block>) {
+/// The status box; `whole` with the key, the root and what the record's check found.
+pub(super) fn status(status: &Status, whole: bool, blocks: &mut Vec<Block>) {
     let (word, good) = word(status);
     let counts: Vec<String> = status.counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
     let counts = if counts.is_empty() { "no change".to_owned() } else { counts.join(", ") };
@@ -73,7 +58,7 @@ fn status(status: &Status, blocks: &mut Vec<Block>) {
     }
     let record = Text::new().words("record ").loud(status.verdict.word(), status.verdict != Verdict::Broken);
     point(record.words(format!(", {} lines, head ", status.records)).code(&status.head));
-    if let Some(anchor) = &status.anchor {
+    if let Some(anchor) = status.anchor.as_ref().filter(|_| whole) {
         point(Text::new().words("signed by ").code(&anchor.vkey).words(", in words: ").words(&anchor.key_words));
         point(Text::new().words("root ").code(&anchor.root).words(", in words: ").words(&anchor.root_words));
     }
@@ -86,7 +71,8 @@ fn status(status: &Status, blocks: &mut Vec<Block>) {
     }
 }
 
-fn word(status: &Status) -> (&'static str, bool) {
+/// The answer in a word or two, and whether it is good.
+pub(super) fn word(status: &Status) -> (&'static str, bool) {
     match (status.containment, status.mode) {
         (Containment::Full, Mode::Apply) => ("CONTAINED", true),
         (Containment::Partly, Mode::Apply) => ("PARTLY CONTAINED", false),
@@ -98,7 +84,8 @@ fn word(status: &Status) -> (&'static str, bool) {
     }
 }
 
-fn exposure(exposure: &Exposure, mode: Mode, blocks: &mut Vec<Block>) {
+/// How long the way in was open.
+pub(super) fn exposure(exposure: &Exposure, mode: Mode, blocks: &mut Vec<Block>) {
     if mode == Mode::Undo {
         return;
     }
@@ -107,6 +94,9 @@ fn exposure(exposure: &Exposure, mode: Mode, blocks: &mut Vec<Block>) {
     if let Some(start) = exposure.stated_start {
         point(Text::new().words(format!("start of the incident, as the responder stated it: {start:.3}")));
     }
+    if let Some(first) = exposure.first_access.filter(|first| Some(*first) != exposure.stated_start) {
+        point(Text::new().words(format!("first access that was noted from logs: {first:.3}")));
+    }
     match (&exposure.last_cut_off, exposure.last_cut_off_ms) {
         (Some(cut), Some(ms)) => {
             let since = seconds(ms);
@@ -114,6 +104,10 @@ fn exposure(exposure: &Exposure, mode: Mode, blocks: &mut Vec<Block>) {
             point(Text::new().words(text).seq(cut.seq));
         }
         _ => point(Text::new().words("no last cut of an access is on record")),
+    }
+    if let (Some(ms), Some(cut)) = (exposure.open_for_ms, &exposure.last_cut_off) {
+        let text = format!("from the first access to the last cut the way in was open for {}", long(ms));
+        point(Text::new().words(text).seq(cut.seq));
     }
     if let (Some(ms), Some(cut)) = (exposure.contained_ms, &exposure.last_cut_off) {
         let text = format!("the last verification ended {} after the run began", seconds(ms));
@@ -127,11 +121,23 @@ fn exposure(exposure: &Exposure, mode: Mode, blocks: &mut Vec<Block>) {
     )));
 }
 
-fn seconds(ms: u64) -> String {
+/// `8 h 47 min`, rounded down.
+pub(super) fn long(ms: u64) -> String {
+    match (ms / 86_400_000, ms / 3_600_000 % 24, ms / 60_000 % 60) {
+        (0, 0, 0) => seconds(ms),
+        (0, 0, minutes) => format!("{minutes} min"),
+        (0, hours, minutes) => format!("{hours} h {minutes} min"),
+        (days, hours, _) => format!("{days} d {hours} h"),
+    }
+}
+
+/// `2.340 s`
+pub(super) fn seconds(ms: u64) -> String {
     format!("{}.{:03} s", ms / 1000, ms % 1000)
 }
 
-fn requests(report: &Report, blocks: &mut Vec<Block>) {
+/// What others are asked to do.
+pub(super) fn requests(report: &Report, blocks: &mut Vec<Block>) {
     if report.requests.is_empty() && report.secrets.is_empty() {
         return;
     }
@@ -147,7 +153,8 @@ fn requests(report: &Report, blocks: &mut Vec<Block>) {
     }
 }
 
-fn rollbacks(rollback: &[Rollback], blocks: &mut Vec<Block>) {
+/// What can be taken back.
+pub(super) fn rollbacks(rollback: &[Rollback], blocks: &mut Vec<Block>) {
     if rollback.is_empty() {
         return;
     }
@@ -171,7 +178,8 @@ fn rollbacks(rollback: &[Rollback], blocks: &mut Vec<Block>) {
     }
 }
 
-fn evidence(report: &Report, blocks: &mut Vec<Block>) {
+/// Everything that was read and sent.
+pub(super) fn evidence(report: &Report, blocks: &mut Vec<Block>) {
     blocks.push(Block::Section("Evidence"));
     let files = report.evidence.iter().flat_map(|exhibit| {
         let files = [&exhibit.files.head, &exhibit.files.body];
@@ -189,7 +197,8 @@ fn evidence(report: &Report, blocks: &mut Vec<Block>) {
     blocks.push(Block::Table { head: ["line", "file", "bytes", "SHA-256"], rows: rows.collect(), instead });
 }
 
-fn method(report: &Report, blocks: &mut Vec<Block>) {
+/// How it was done, and what it cannot show.
+pub(super) fn method(report: &Report, blocks: &mut Vec<Block>) {
     blocks.push(Block::Section("Method and limits"));
     let method = &report.method;
     let mut point = |text: Text| blocks.push(Block::Point(0, text));

@@ -22,6 +22,7 @@ pub(super) fn render(blocks: &[Block], width: usize, color: bool) -> String {
             Block::Paragraph(text) => page.put(0, 0, text, None),
             Block::Point(depth, text) => page.put(2 + 2 * depth, 4 + 2 * depth, text, None),
             Block::Table { instead, .. } => page.put(2, 4, instead, None),
+            Block::Listing(value) => page.out.push_str(&json_for_terminal(&format!("{value:#}\n"))),
         }
     }
     page.out

@@ -4,7 +4,10 @@ use std::{fs, path::Path};
 
 use serde_json::{Value, json};
 
-use super::{Containment, Report, WayBack};
+use super::{
+    Audience, Containment, Known, Report, WayBack,
+    export::{Kind, Noted},
+};
 use crate::{
     journal::{
         Anchor, Approval, Record, SentOutcome, Verdict, sha256_hex,
@@ -18,6 +21,17 @@ use crate::{
 
 /// Turns text around, clears the screen, closes code spans and cells.
 const HOSTILE: &str = "a\u{1b}[2J\u{202e}`|<b>";
+
+/// What would load, run, link or calculate, where a form does not escape it.
+const BAIT: [&str; 7] = [
+    "<img src=x onerror=alert(1)>",
+    "</title></style><script>alert(1)</script>",
+    "[click](https://evil.example) ![](https://evil.example/x.png)",
+    "` | a | b |\n# heading\n- [ ] `https://evil.example`",
+    "=HYPERLINK(\"https://evil.example\")",
+    "{{ 7 * 7 }}{% raw %}",
+    "\\| \\\\| ]( <https://evil.example>",
+];
 
 fn planned(id: &str, step: &str, target: Target, states: [Value; 2]) -> Change {
     let [before, wanted] = states;
@@ -196,16 +210,125 @@ async fn every_word_of_the_tenant_is_escaped_everywhere() {
     assert_eq!(data["accounts"][0]["changes"][2]["target"]["name"], HOSTILE);
 }
 
+/// A report of which every word of others is this one.
+async fn baited(bait: &str) -> Report {
+    let case = tempfile::tempdir().unwrap();
+    let noted = [Noted {
+        message: bait.into(),
+        datetime: "2023-12-12T11:00:00Z".parse().unwrap(),
+        timestamp_desc: bait.into(),
+        kind: Kind::Effect,
+    }];
+    let mut known = Known::actions(&|_| None);
+    known.noted = &noted;
+    let mut report = Report::read_with(&closed(case.path()).await, &known).unwrap();
+    report.title = bait.into();
+    report.requests[0].task = bait.into();
+    for left in &mut report.left_alone {
+        left.note = bait.into();
+        left.target.name = bait.into();
+    }
+    for moment in &mut report.timeline {
+        moment.what = bait.into();
+        moment.step = moment.step.as_ref().map(|_| bait.to_owned());
+    }
+    for indicator in &mut report.indicators {
+        (indicator.name, indicator.kind) = (bait.into(), bait.into());
+    }
+    for account in &mut report.accounts {
+        account.name = bait.into();
+        for change in &mut account.changes {
+            change.reason = bait.into();
+            change.note = Some(bait.into());
+            change.step = Some(bait.into());
+            change.target.as_mut().unwrap().name = bait.into();
+            for difference in &mut change.differences {
+                (difference.before, difference.after) = (bait.into(), bait.into());
+            }
+        }
+    }
+    report
+}
+
+const READERS: [Audience; 4] = [Audience::Owner, Audience::Technical, Audience::Management, Audience::Regulator];
+
+/// As an independent parser of Markdown reads it.
+#[tokio::test]
+async fn no_word_of_others_is_markdown() {
+    use pulldown_cmark::{Event, Options, Parser, Tag};
+    for bait in BAIT {
+        let report = baited(bait).await;
+        for audience in READERS {
+            let markdown = report.markdown_for(audience);
+            let (mut cells, mut rows, mut titles) = (0, 0, 0);
+            for event in Parser::new_ext(&markdown, Options::ENABLE_TABLES | Options::ENABLE_TASKLISTS) {
+                let bad = matches!(
+                    event,
+                    Event::Html(_)
+                        | Event::InlineHtml(_)
+                        | Event::TaskListMarker(_)
+                        | Event::Start(Tag::Link { .. } | Tag::Image { .. } | Tag::HtmlBlock)
+                );
+                assert!(!bad, "{bait}: {event:?}");
+                match event {
+                    Event::Start(Tag::TableCell) => cells += 1,
+                    Event::Start(Tag::TableRow | Tag::TableHead) => rows += 1,
+                    Event::Start(Tag::Heading { level: pulldown_cmark::HeadingLevel::H1, .. }) => titles += 1,
+                    _ => {}
+                }
+            }
+            assert_eq!((cells, titles), (rows * 4, 1), "{bait}: {markdown}");
+            // A parser fills a row up, or cuts it, to the length of its head: the bars are counted too.
+            for line in markdown.lines().filter(|line| line.starts_with("| ")) {
+                let escaped = line.replace("\\\\", "").replace("\\|", "");
+                assert_eq!(escaped.matches('|').count(), 5, "{bait}: {line}");
+            }
+        }
+    }
+}
+
+/// The tags of a page are those of the same page with a harmless word in it.
+#[tokio::test]
+async fn no_word_of_others_is_html() {
+    let tag = regex::Regex::new("<[^>]*>").unwrap();
+    let harmless = baited("word").await;
+    for bait in BAIT {
+        let report = baited(bait).await;
+        for audience in READERS {
+            let page = report.html(audience).unwrap();
+            let plain = harmless.html(audience).unwrap();
+            let tags = |page: &str| -> Vec<String> { tag.find_iter(page).map(|it| it.as_str().to_owned()).collect() };
+            assert_eq!(tags(&page), tags(&plain), "{bait}");
+            let is_template = bait.starts_with("{{");
+            assert_eq!(page.contains("{{ 7 * 7 }}"), is_template, "{bait}: what looks like a template is text");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_hides_in_a_text_is_shown_on_the_page() {
+    let case = tempfile::tempdir().unwrap();
+    let report = Report::read(&closed(case.path()).await).unwrap();
+    for audience in READERS {
+        let page = report.html(audience).unwrap();
+        assert!(!page.contains(['\u{1b}', '\u{202e}', '\u{200b}']));
+        assert!(audience == Audience::Management || page.contains(r"\u{202e}"), "{audience:?}");
+    }
+}
+
 #[tokio::test]
 async fn every_statement_about_an_action_names_its_line() {
     let case = tempfile::tempdir().unwrap();
     let report = Report::read(&closed(case.path()).await).unwrap();
-    let markdown = report.markdown();
-    let section = markdown.split("\n## ").find(|part| part.starts_with("Response")).unwrap();
-    for line in section.lines().filter(|line| line.trim_start().starts_with("- ")) {
-        assert!(line.contains("[#"), "{line}");
+    for (audience, most) in READERS.into_iter().zip([10, 20, 10, 10]) {
+        let markdown = report.markdown_for(audience);
+        let section = markdown.split("\n## ").find(|part| part.starts_with("Response")).unwrap();
+        for line in section.lines().filter(|line| line.trim_start().starts_with("- ")) {
+            // A change that the run did not come to has no line.
+            assert!(line.contains("[#"), "{audience:?}: {line}");
+        }
+        assert!(section.lines().count() > most, "{section}");
     }
-    assert!(section.lines().count() > 20);
 }
 
 #[tokio::test]

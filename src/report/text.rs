@@ -106,4 +106,6 @@ pub(super) enum Block {
     Point(usize, Text),
     /// A table, which a terminal shows as one line instead.
     Table { head: [&'static str; 4], rows: Vec<[Text; 4]>, instead: Text },
+    /// JSON as it is.
+    Listing(Value),
 }

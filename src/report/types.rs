@@ -11,6 +11,11 @@ use crate::{
     model::{Caveat, Cloud, Difference, ExchangeOutcome, Identity, Outcome, Target, Untrusted},
 };
 
+pub use super::{
+    intrusion::{Examined, Found, Indicator, Technique, Trace},
+    timeline::{Lane, Moment},
+};
+
 /// Version of the report's JSON.
 pub(crate) const FORMAT: &str = "staunch.report/v1";
 
@@ -21,8 +26,14 @@ pub struct Report {
     pub format: String,
     /// Title of the plan.
     pub title: String,
+    /// Who may read it, by the Traffic Light Protocol: `TLP:AMBER+STRICT`.
+    pub marking: Option<String>,
     /// The answer to "is it contained".
     pub status: Status,
+    /// What is known of the intrusion, and what nobody examined.
+    pub intrusion: Vec<Trace>,
+    /// The steps of the plan.
+    pub steps: Vec<Step>,
     /// What was done, by account.
     pub accounts: Vec<Account>,
     /// Found and not touched.
@@ -43,6 +54,25 @@ pub struct Report {
     pub evidence: Vec<Exhibit>,
     /// How it was done, and what it cannot show.
     pub method: Method,
+    /// What happened when.
+    pub timeline: Vec<Moment>,
+    /// What to look for elsewhere.
+    pub indicators: Vec<Indicator>,
+    /// What the actions counter.
+    pub techniques: Vec<Technique>,
+}
+
+/// A step of the plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Its stage.
+    pub stage: String,
+    /// Its id.
+    pub id: String,
+    /// Its action.
+    pub action: String,
+    /// What the action says that it does.
+    pub title: Option<String>,
 }
 
 /// How far the run came.
@@ -258,6 +288,10 @@ pub struct Exposure {
     pub contained_ms: Option<u64>,
     /// Until when access tokens that were out already may be accepted.
     pub tokens_until: Option<Timestamp>,
+    /// The first access of the intruder that was stated or noted.
+    pub first_access: Option<Timestamp>,
+    /// From that to the last cut, in milliseconds.
+    pub open_for_ms: Option<u64>,
 }
 
 /// What somebody else is asked to do.

@@ -159,3 +159,58 @@ fn schema_is_a_json_schema() {
     let schema: Value = serde_json::from_str(&Lab::aitm().staunch(&["schema"]).stdout).unwrap();
     jsonschema::validator_for(&schema).unwrap();
 }
+
+#[test]
+fn a_playbook_is_exported_as_cacao() {
+    let lab = Lab::aitm();
+    let ended = lab.command(&["check", AITM, "--cacao", "--dated", "2026-11-22T23:00:00Z"]).output().unwrap();
+    let export: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(
+        (&export["spec_version"], &export["created"]),
+        (&"cacao-2.0".into(), &"2026-11-22T23:00:00.000Z".into())
+    );
+    let file = lab.path("cacao.json");
+    let to_file = format!("--cacao={}", file.display());
+    let write = || lab.command(&["check", AITM, &to_file, "--dated", "2026-11-22T23:00:00Z"]).output().unwrap();
+    assert!(write().status.success());
+    assert_eq!(serde_json::from_slice::<Value>(&fs::read(&file).unwrap()).unwrap(), export);
+    let again = write();
+    assert_eq!(again.status.code(), Some(1), "a file that is there is not written over");
+    let two = lab.command(&["check", AITM, FIVE_MINUTES, "--cacao"]).output().unwrap();
+    assert_eq!(two.status.code(), Some(2));
+}
+
+#[test]
+fn a_report_has_many_forms_and_readers() {
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    assert_eq!(lab.staunch(&["apply", "plan.json", "--approve", &digest]).code, Some(0));
+    let run = lab.run_id();
+    let report = |args: &[&str]| {
+        let ended = lab.staunch(&[&["report", run.as_str()], args].concat());
+        assert_eq!(ended.code, Some(0), "{args:?}: {}", ended.stderr);
+        ended.stdout
+    };
+    assert!(report(&["--as", "html"]).starts_with("<!doctype html>"));
+    assert_eq!(report(&["--as", "markdown"]), report(&["--markdown"]));
+    assert!(report(&["--markdown", "--tlp", "red"]).starts_with("**TLP:RED**"));
+    let json: Value = serde_json::from_str(&report(&["--as", "json"])).unwrap();
+    assert_eq!(json["marking"], "TLP:AMBER+STRICT");
+    let fields: Value = serde_json::from_str(&report(&["--as", "json", "--audience", "regulator"])).unwrap();
+    assert!(fields["early_warning"].is_object());
+    for form in ["ocsf", "timesketch"] {
+        let lines = report(&["--as", form]);
+        assert!(lines.lines().count() > 5 && lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    }
+    let owner = report(&["--audience", "owner"]).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(owner.contains("whether any of it was expected"));
+    assert!(report(&["--as", "html", "--out", "report.html"]).trim().is_empty());
+    assert!(fs::read_to_string(lab.path("report.html")).unwrap().contains("</html>"));
+    let derived = format!("case/runs/{run}/derived/report.md");
+    report(&["--markdown", "--out", &derived]);
+    assert_eq!(lab.staunch(&["audit", "verify", &run]).code, Some(0), "a report in `derived` is no part of the record");
+    assert_eq!(lab.staunch(&["report", &run, "--as", "timesketch", "--out", "t.json"]).code, Some(2));
+    report(&["--as", "timesketch", "--out", "t.jsonl"]);
+    let again = lab.staunch(&["report", &run, "--as", "html", "--out", "report.html"]);
+    assert_eq!(again.code, Some(1), "a file that is there is not written over");
+}

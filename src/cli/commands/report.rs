@@ -1,47 +1,97 @@
-//! `report`: the incident report of a run, from its folder alone; or its export for another program.
+//! `report`: the incident report of a run, from its folder alone, for a reader and in a form; or its export for another
+//! program.
 
-use std::{fs, path::Path};
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+};
+
+use serde::Serialize;
 
 use crate::{
     actions::REGISTRY,
     cli::{
         Context,
-        args::{ExportForm, ReportArgs},
+        args::{ReportArgs, ReportForm},
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
-    model::json_for_terminal,
+    model::{Meta, json_for_terminal},
     report::{
-        Report,
+        Audience, Known, Report,
         export::{Export, Noted, noted},
     },
 };
 
 pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure> {
+    check_name(args)?;
     let path = runs::find(context, &args.run)?;
-    if let Some(form) = args.export {
-        return export(context, &path, form, args.noted.as_deref());
+    let noted = args.noted.as_deref().map(read_noted).transpose()?.unwrap_or_default();
+    let known = Known { meta: &meta, noted: &noted, marking: Some(args.tlp.label()) };
+    let export = Export::read_with(&path, &known).or_fail(Exit::NotVerified)?;
+    for finding in export.lint(&noted) {
+        context.out.say(&format!("warning: {}", json_for_terminal(&finding.text)));
     }
-    let report = Report::read(&path).or_fail(Exit::NotVerified)?;
-    if args.markdown {
-        context.out.text(&report.markdown())?;
-    } else {
-        context.out.data(&report, || report.terminal(context.out.width(), context.out.colors()))?;
+    let form = match args.form {
+        None if args.markdown => Some(ReportForm::Markdown),
+        None if context.out.is_json() => Some(ReportForm::Json),
+        form => form,
+    };
+    let audience = Audience::from(args.audience);
+    let report = export.report();
+    let text = match form {
+        None => report.terminal_for(audience, context.out.width(), context.out.colors() && args.out.is_none()),
+        Some(ReportForm::Markdown) => report.markdown_for(audience),
+        Some(ReportForm::Html) => report.html(audience).or_fail(Exit::CouldNotRun)?,
+        Some(ReportForm::Json) => json(report, audience)?,
+        Some(ReportForm::Ocsf) => export.ocsf(&meta),
+        Some(ReportForm::Timesketch) => export.timesketch(&noted, &meta),
+    };
+    match &args.out {
+        None => context.out.text(&text)?,
+        Some(file) => write(context, file, &text)?,
     }
     Ok(Exit::Ok)
 }
 
-fn export(context: &Context, run: &Path, form: ExportForm, file: Option<&Path>) -> Result<Exit, Failure> {
-    let export = Export::read(run).or_fail(Exit::NotVerified)?;
-    let noted = file.map(read_noted).transpose()?.unwrap_or_default();
-    for finding in export.lint(&noted) {
-        context.out.say(&format!("warning: {}", json_for_terminal(&finding.text)));
+/// Timesketch knows a file of events by its ending.
+fn check_name(args: &ReportArgs) -> Result<(), Failure> {
+    let named = |out: &Path| out.extension().is_some_and(|ending| ending == "jsonl");
+    match (&args.out, args.form) {
+        (Some(out), Some(ReportForm::Timesketch)) if !named(out) => {
+            Err(Failure::usage(format!("failed to write {}: Timesketch takes files that end in .jsonl", out.display())))
+        }
+        _ => Ok(()),
     }
-    context.out.text(&match form {
-        ExportForm::Ocsf => export.ocsf(&|action| REGISTRY.get(action).map(|action| action.meta())),
-        ExportForm::Timesketch => export.timesketch(&noted),
-    })?;
-    Ok(Exit::Ok)
+}
+
+fn meta(action: &str) -> Option<&'static Meta> {
+    REGISTRY.meta(action)
+}
+
+fn json(report: &Report, audience: Audience) -> Result<String, Failure> {
+    match audience {
+        Audience::Regulator => pretty(&report.notification()),
+        _ => pretty(report),
+    }
+}
+
+fn pretty(value: &impl Serialize) -> Result<String, Failure> {
+    let json = serde_json::to_string_pretty(value);
+    let json = json.map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to write JSON: {error}")))?;
+    Ok(json_for_terminal(&json))
+}
+
+fn write(context: &Context, file: &Path, text: &str) -> Result<(), Failure> {
+    let shown = file.display();
+    let derived = file.parent().filter(|folder| folder.ends_with("derived"));
+    let made = derived.map_or(Ok(()), fs::create_dir_all);
+    let written =
+        made.and_then(|()| File::create_new(file)).and_then(|mut out| writeln!(out, "{}", text.trim_end_matches('\n')));
+    written.map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to write the report {shown}: {error}")))?;
+    context.out.say(&format!("written to {shown}; it is derived from the run's folder, and no evidence"));
+    Ok(())
 }
 
 fn read_noted(path: &Path) -> Result<Vec<Noted>, Failure> {

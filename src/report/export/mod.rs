@@ -11,7 +11,7 @@ use std::path::Path;
 pub use lint::{Kind, Noted, TimelineError, TimelineFinding, lint, noted};
 use serde_json::Value;
 
-use super::{Report, ReportError};
+use super::{Known, Report, ReportError};
 use crate::{
     journal::{History, Line},
     model::Meta,
@@ -29,7 +29,20 @@ impl Export {
     /// # Errors
     /// When the folder has no header or no journal.
     pub fn read(run: &Path) -> Result<Self, ReportError> {
-        Ok(Self { report: Report::read(run)?, lines: History::salvage(run)?.lines })
+        Self::read_with(run, &Known::actions(&|_| None))
+    }
+
+    /// As [`Export::read`], with what else is known.
+    ///
+    /// # Errors
+    /// When the folder has no header or no journal.
+    pub fn read_with(run: &Path, known: &Known<'_>) -> Result<Self, ReportError> {
+        Ok(Self { report: Report::read_with(run, known)?, lines: History::salvage(run)?.lines })
+    }
+
+    /// The report that it is made of.
+    pub fn report(&self) -> &Report {
+        &self.report
     }
 
     /// OCSF 1.8 events, one a line. `meta` knows the actions' ids of ATT&CK and D3FEND.
@@ -37,9 +50,10 @@ impl Export {
         lines(&ocsf::events(self, meta))
     }
 
-    /// A Timesketch timeline, one event a line, with what a responder noted elsewhere put in its place.
-    pub fn timesketch(&self, noted: &[Noted]) -> String {
-        lines(&timesketch::events(self, noted))
+    /// A Timesketch timeline, one event a line, with what a responder noted elsewhere put in its place. `meta` knows the
+    /// actions' ids of ATT&CK and D3FEND, which become tags.
+    pub fn timesketch(&self, noted: &[Noted], meta: &dyn Fn(&str) -> Option<&'static Meta>) -> String {
+        lines(&timesketch::events(self, noted, meta))
     }
 
     /// What is wrong with the times that were noted, held against this run.
@@ -47,8 +61,8 @@ impl Export {
         lint(noted, self.report.exposure.stated_start)
     }
 
-    fn time_of(&self, seq: u64) -> Option<jiff::Timestamp> {
-        self.lines.iter().find(|line| line.seq == seq).map(|line| line.t)
+    fn line(&self, seq: u64) -> Option<&Line> {
+        self.lines.iter().find(|line| line.seq == seq)
     }
 }
 

@@ -1,184 +1,291 @@
 //! OCSF 1.8: for each change a Remediation Activity (7001), and what changed in the class that has a place for it:
-//! Account Change (3001) or Entity Management (3004); for each call an API Activity (6003). All of a change bear the
-//! same `correlation_uid`.
+//! Account Change (3001) or Entity Management (3004); for each call an API Activity (6003). All of a step bear the
+//! same `correlation_uid`; the change and the journal's line stand in `unmapped`.
 //!
-//! Source: github.com/ocsf/ocsf-schema, classes and required attributes of release 1.8.0.
+//! Source: github.com/ocsf/ocsf-schema, release 1.8.0 (commit 3dcb905d). `record_integrity`, which would have a place for
+//! the journal's chain, is of a later release.
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::Export;
 use crate::{
-    model::{Effect, Meta, Outcome, Target},
+    journal::{Line, Mode, SentOutcome},
+    model::{ATTACK_VERSION, Catalog, D3FEND_VERSION, Effect, Meta, Outcome, Target, defence},
     report::types::{CallMade, Change},
 };
+
+/// The version of OCSF that the events are of.
+const VERSION: &str = "1.8.0";
 
 /// A class, its category and one of its activities.
 #[derive(Clone, Copy)]
 struct Class {
     uid: u32,
-    activity: u32,
+    name: &'static str,
+    category: &'static str,
+    activity: Activity,
 }
 
-const REMEDIATION: u32 = 7001;
-const ACCOUNT_CHANGE: u32 = 3001;
-const ENTITY_MANAGEMENT: u32 = 3004;
-const API_ACTIVITY: u32 = 6003;
+/// An activity by its number, which is unique within its class, and its caption.
+type Activity = (u32, &'static str);
+
+const fn remediation(activity: Activity) -> Class {
+    Class { uid: 7001, name: "Remediation Activity", category: "Remediation", activity }
+}
+
+const fn account_change(activity: Activity) -> Class {
+    Class { uid: 3001, name: "Account Change", category: "Identity & Access Management", activity }
+}
+
+const fn entity_management(activity: Activity) -> Class {
+    Class { uid: 3004, name: "Entity Management", category: "Identity & Access Management", activity }
+}
+
+const fn api_activity(activity: Activity) -> Class {
+    Class { uid: 6003, name: "API Activity", category: "Application Activity", activity }
+}
 
 /// `severity_id` Informational: that it was done is no alert.
 const SEVERITY: u32 = 1;
-/// `activity_id` Other.
+/// `activity_id`, `status_id`: Other.
 const OTHER: u32 = 99;
 
 pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> Vec<Value> {
     let changes = export.report.accounts.iter().flat_map(|account| &account.changes);
-    changes.flat_map(|change| of_change(export, change, change.action.as_deref().and_then(meta))).collect()
+    changes
+        .flat_map(|change| {
+            let meta = change.action.as_deref().and_then(meta);
+            Writer { export, change, meta }.events()
+        })
+        .collect()
 }
 
-fn of_change(export: &Export, change: &Change, meta: Option<&'static Meta>) -> Vec<Value> {
-    let mut events = Vec::new();
-    for call in &change.calls {
-        events.push(api_call(export, change, call));
+/// Writes the events of one change.
+struct Writer<'a> {
+    export: &'a Export,
+    change: &'a Change,
+    meta: Option<&'static Meta>,
+}
+
+impl Writer<'_> {
+    fn events(&self) -> Vec<Value> {
+        let mut events: Vec<Value> = self.change.calls.iter().filter_map(|call| self.api_call(call)).collect();
+        let line = self.change.ended.and_then(|seq| self.export.line(seq));
+        let (Some(line), Some(outcome)) = (line, self.change.outcome) else {
+            return events;
+        };
+        events.push(self.remediation(line, outcome));
+        if let (Some(target), Outcome::Done | Outcome::DoneWillRevert) = (&self.change.target, outcome) {
+            events.push(self.specific(target, line, outcome));
+        }
+        events
     }
-    let ended = change.ended.and_then(|seq| Some((seq, export.time_of(seq)?)));
-    let (Some((seq, at)), Some(outcome)) = (ended, change.outcome) else {
-        return events;
-    };
-    let mut remediation = base(export, change, (at, seq), Class { uid: REMEDIATION, activity: tactic(meta) });
-    let techniques = meta.map(|meta| meta.d3fend).unwrap_or_default();
-    let countermeasure = |id: &&str| json!({"d3f_technique": {"uid": id}, "version": "1.2.0"});
-    put(&mut remediation, "command_uid", json!(change.id));
-    put(&mut remediation, "countermeasures", techniques.iter().map(countermeasure).collect());
-    put(&mut remediation, "remediation", json!({ "desc": meta.map_or("a change of the plan", |meta| meta.title) }));
-    status(&mut remediation, outcome, &change.reason);
-    put(&mut remediation, "observables", change.target.iter().map(observable).collect());
-    let labels = |list: fn(&Meta) -> &'static [&'static str]| meta.map(list).unwrap_or_default();
-    put(
-        &mut remediation,
-        "unmapped",
-        json!({
-            "attack": labels(|meta| meta.attack), "attack_version": "18.1",
-            "coun7er": labels(|meta| meta.coun7er), "itm": labels(|meta| meta.itm),
-        }),
-    );
-    events.push(remediation);
-    if let (Some(target), Outcome::Done | Outcome::DoneWillRevert) = (&change.target, outcome) {
-        let mut specific = specific(export, change, target, (at, seq));
-        status(&mut specific, outcome, &change.reason);
-        events.push(specific);
+
+    fn is_undo(&self) -> bool {
+        self.export.report.status.mode == Mode::Undo
     }
-    events
-}
 
-/// What every class requires.
-fn base(export: &Export, change: &Change, (at, seq): (Timestamp, u64), class: Class) -> Value {
-    let (status, method) = (&export.report.status, &export.report.method);
-    json!({
-        "category_uid": class.uid / 1000,
-        "class_uid": class.uid,
-        "activity_id": class.activity,
-        "type_uid": class.uid * 100 + class.activity,
-        "severity_id": SEVERITY,
-        "time": at.as_millisecond(),
-        "metadata": {
-            "version": "1.8.0",
-            "product": {"name": method.tool.name, "vendor_name": method.tool.name, "version": method.tool.version},
-            "uid": format!("{}:{seq}:{}", status.run_id, class.uid),
-            "sequence": seq,
-            "correlation_uid": format!("{}:{}", status.run_id, change.id),
-            "tenant_uid": status.tenant_id,
-        },
-    })
-}
-
-/// D3FEND's tactic: 2 Evict for what ends or takes away, 4 Harden for a new credential.
-fn tactic(meta: Option<&Meta>) -> u32 {
-    match meta.map(|meta| meta.effect) {
-        Some(Effect::Rotate) => 4,
-        Some(_) => 2,
-        None => OTHER,
+    /// What every class requires.
+    fn base(&self, line: &Line, class: Class) -> Map<String, Value> {
+        let (status, method) = (&self.export.report.status, &self.export.report.method);
+        let (activity, caption) = class.activity;
+        let change = self.change;
+        let step = change.step.as_deref().unwrap_or(&change.id);
+        object(json!({
+            "category_uid": class.uid / 1000,
+            "category_name": class.category,
+            "class_uid": class.uid,
+            "class_name": class.name,
+            "activity_id": activity,
+            "activity_name": caption,
+            "type_uid": class.uid * 100 + activity,
+            "type_name": format!("{}: {caption}", class.name),
+            "severity_id": SEVERITY,
+            "severity": "Informational",
+            "time": line.t.as_millisecond(),
+            "metadata": {
+                "version": VERSION,
+                "product": {"name": method.tool.name, "vendor_name": method.tool.name, "version": method.tool.version},
+                "uid": format!("{}:{}:{}", status.run_id, line.seq, class.uid),
+                "sequence": line.seq,
+                "correlation_uid": format!("{}:{step}", status.run_id),
+                "tenant_uid": status.tenant_id,
+                "log_name": "staunch journal",
+            },
+            "unmapped": {
+                "change": change.id, "case": status.case,
+                "journal": {"line": line.seq, "previous_line_sha256": line.prev},
+            },
+        }))
     }
-}
 
-/// An account's own change, or that of a thing which belongs to it.
-fn specific(export: &Export, change: &Change, target: &Target, at: (Timestamp, u64)) -> Value {
-    let action = change.action.as_deref().unwrap_or_default();
-    let account = match action {
-        "user.reset-password" => Some(4),
-        "user.block-sign-in" => Some(5),
-        "user.remove-auth-methods" => Some(11),
-        "user.revoke-sessions" => Some(OTHER),
-        _ => None,
-    };
-    let actor = json!({"app_uid": export.report.method.identity.app_id});
-    if let Some(activity) = account {
-        let class = Class { uid: ACCOUNT_CHANGE, activity };
-        let mut event = base(export, change, at, class);
-        let user = target.of.as_ref().unwrap_or(&target.name);
-        put(&mut event, "user", json!({"name": user.term(), "uid": target.lane}));
+    fn remediation(&self, line: &Line, outcome: Outcome) -> Value {
+        let mut event = self.base(line, remediation(self.tactic()));
+        let labels = |catalog: Catalog| self.meta.map(|meta| catalog.ids(meta)).unwrap_or_default();
+        put(&mut event, "command_uid", json!(self.change.id));
+        put(&mut event, "countermeasures", labels(Catalog::D3fend).iter().map(|id| countermeasure(id)).collect());
+        let desc = self.meta.map_or("a change of the plan", |meta| meta.title);
+        put(&mut event, "remediation", json!({ "desc": desc }));
+        put(&mut event, "message", json!(format!("{desc}: {}", outcome.word())));
+        put(&mut event, "observables", self.change.target.iter().map(observable).collect());
+        // `attacks` is of this profile.
+        put(&mut event, "attacks", labels(Catalog::Attack).iter().map(|id| attack(id)).collect());
+        if let Some(metadata) = event.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("profiles".to_owned(), json!(["security_control"]));
+        }
+        if let Some(unmapped) = event.get_mut("unmapped").and_then(Value::as_object_mut) {
+            unmapped.insert("coun7er".to_owned(), json!(labels(Catalog::Coun7er)));
+            unmapped.insert("itm".to_owned(), json!(labels(Catalog::Itm)));
+        }
+        let status = match outcome {
+            Outcome::DoneWillRevert => (4, "Partial"),
+            _ => status_of(outcome),
+        };
+        self.ended(event, status, outcome)
+    }
+
+    /// D3FEND's tactic: that of the action's first technique; what is taken back is restored.
+    fn tactic(&self) -> Activity {
+        let first = self.meta.and_then(|meta| meta.d3fend.first()).and_then(|id| defence(id));
+        match first.map(|defence| defence.tactic) {
+            _ if self.is_undo() => (3, "Restore"),
+            Some("Isolate") => (1, "Isolate"),
+            Some("Evict") => (2, "Evict"),
+            Some("Restore") => (3, "Restore"),
+            Some("Harden") => (4, "Harden"),
+            Some("Detect") => (5, "Detect"),
+            _ => (OTHER, "Other"),
+        }
+    }
+
+    /// An account's own change, or that of a thing which belongs to it.
+    fn specific(&self, target: &Target, line: &Line, outcome: Outcome) -> Value {
+        let actor = json!({"app_uid": self.export.report.method.identity.app_id});
+        let undo = self.is_undo();
+        let account = match self.change.action.as_deref().unwrap_or_default() {
+            "user.reset-password" => Some((4, "Password Reset")),
+            "user.block-sign-in" if undo => Some((2, "Enable")),
+            "user.block-sign-in" => Some((5, "Disable")),
+            "user.remove-auth-methods" if undo => Some((10, "MFA Factor Enable")),
+            "user.remove-auth-methods" => Some((11, "MFA Factor Disable")),
+            _ if target.kind == "user" => Some((OTHER, "Other")),
+            _ => None,
+        };
+        let mut event = match account {
+            Some(activity) => {
+                let mut event = self.base(line, account_change(activity));
+                let user = target.of.as_ref().unwrap_or(&target.name);
+                put(&mut event, "user", json!({"name": user.term(), "uid": target.lane}));
+                event
+            }
+            None => {
+                let mut event = self.base(line, entity_management(self.entity_activity()));
+                let type_id = if target.kind == "device" { 1 } else { OTHER };
+                let entity =
+                    json!({"uid": target.id, "name": target.name.term(), "type": target.kind, "type_id": type_id});
+                put(&mut event, "entity", entity);
+                put(&mut event, "comment", json!(self.change.reason));
+                event
+            }
+        };
         put(&mut event, "actor", actor);
-        other(&mut event, activity, action);
-        return event;
+        self.ended(event, status_of(outcome), outcome)
     }
-    let activity = if action.contains("remove") { 4 } else { 9 };
-    let mut event = base(export, change, at, Class { uid: ENTITY_MANAGEMENT, activity });
-    put(&mut event, "entity", json!({"uid": target.id, "name": target.name.term(), "type": target.kind}));
-    put(&mut event, "comment", json!(change.reason));
-    put(&mut event, "actor", actor);
-    event
-}
 
-fn api_call(export: &Export, change: &Change, call: &CallMade) -> Value {
-    let verb = call.request.split(' ').next().unwrap_or_default();
-    let activity = match verb {
-        "POST" | "New-InboxRule" => 1,
-        "PATCH" | "Disable-InboxRule" | "Enable-InboxRule" => 3,
-        "DELETE" | "Remove-InboxRule" => 4,
-        _ => OTHER,
-    };
-    let seq = call.sent.unwrap_or(call.intent);
-    let mut event = base(export, change, (call.server_time, seq), Class { uid: API_ACTIVITY, activity });
-    let answer = json!({"code": call.status});
-    put(
-        &mut event,
-        "api",
-        json!({"operation": call.request, "request": {"uid": call.client_request_id}, "response": answer}),
-    );
-    put(&mut event, "actor", json!({"app_uid": export.report.method.identity.app_id}));
-    put(&mut event, "src_endpoint", json!({"hostname": export.report.method.host}));
-    other(&mut event, activity, verb);
-    event
-}
+    fn entity_activity(&self) -> Activity {
+        match (self.meta.map(|meta| meta.effect), self.is_undo()) {
+            (Some(Effect::Remove), false) => (4, "Delete"),
+            (Some(Effect::Remove), true) => (1, "Create"),
+            (Some(Effect::Disable | Effect::Cut), false) => (9, "Disable"),
+            (Some(Effect::Disable | Effect::Cut), true) => (8, "Enable"),
+            _ => (3, "Update"),
+        }
+    }
 
-/// An activity that OCSF has no number for bears its name.
-fn other(event: &mut Value, activity: u32, name: &str) {
-    if activity == OTHER {
-        put(event, "activity_name", json!(name));
+    fn ended(&self, mut event: Map<String, Value>, status: (u32, &str), outcome: Outcome) -> Value {
+        put(&mut event, "status_id", json!(status.0));
+        put(&mut event, "status", json!(if status.0 == OTHER { outcome.word() } else { status.1 }));
+        put(&mut event, "status_code", json!(outcome.word()));
+        put(&mut event, "status_detail", json!(self.change.reason));
+        Value::Object(event)
+    }
+
+    fn api_call(&self, call: &CallMade) -> Option<Value> {
+        let verb = call.request.split(' ').next().unwrap_or_default();
+        let activity = match verb.split('-').next().unwrap_or_default() {
+            "POST" | "New" => (1, "Create"),
+            "PATCH" | "Disable" | "Enable" | "Set" => (3, "Update"),
+            "DELETE" | "Remove" => (4, "Delete"),
+            _ => (OTHER, "Other"),
+        };
+        let line = self.export.line(call.sent.unwrap_or(call.intent))?;
+        let mut event = self.base(line, api_activity(activity));
+        let response = object(json!({"code": call.status}));
+        let request = json!({"uid": call.client_request_id});
+        put(&mut event, "api", json!({"operation": call.request, "request": request, "response": response}));
+        put(&mut event, "actor", json!({"app_uid": self.export.report.method.identity.app_id}));
+        put(&mut event, "src_endpoint", json!({"hostname": self.export.report.method.host}));
+        let (id, status) = match call.outcome {
+            Some(SentOutcome::Accepted) => (1, "Success"),
+            Some(SentOutcome::Rejected | SentOutcome::NotFound | SentOutcome::NotSent) => (2, "Failure"),
+            Some(SentOutcome::Unknown) | None => (0, "Unknown"),
+        };
+        put(&mut event, "status_id", json!(id));
+        put(&mut event, "status", json!(status));
+        Some(Value::Object(event))
     }
 }
 
-/// 1 Success, 2 Failure, 4 Partial, 0 Unknown, 99 Other.
-fn status(event: &mut Value, outcome: Outcome, reason: &str) {
-    let id = match outcome {
-        Outcome::Done | Outcome::Already => 1,
-        Outcome::Failed => 2,
-        Outcome::DoneWillRevert => 4,
-        Outcome::Unknown | Outcome::Unverified | Outcome::Pending => 0,
-        Outcome::Drifted | Outcome::Refused | Outcome::Skipped => OTHER,
-    };
-    put(event, "status_id", json!(id));
-    put(event, "status", json!(outcome.word()));
-    put(event, "status_detail", json!(reason));
+/// 1 Success, 2 Failure, 0 Unknown, 99 Other: what every class knows.
+fn status_of(outcome: Outcome) -> (u32, &'static str) {
+    match outcome {
+        Outcome::Done | Outcome::Already => (1, "Success"),
+        Outcome::Failed => (2, "Failure"),
+        Outcome::Unknown | Outcome::Unverified | Outcome::Pending => (0, "Unknown"),
+        Outcome::DoneWillRevert | Outcome::Drifted | Outcome::Refused | Outcome::Skipped => (OTHER, "Other"),
+    }
 }
 
-/// 7001 has no place for what was remedied: `type_id` 31 is a user, 99 another thing.
+fn countermeasure(id: &str) -> Value {
+    let known = defence(id);
+    let tactic = known.map(|it| json!({"name": it.tactic}));
+    let technique = object(json!({
+        "uid": id, "name": known.map(|it| it.name), "src_url": Catalog::D3fend.url(id),
+    }));
+    Value::Object(object(json!({"d3f_tactic": tactic, "d3f_technique": technique, "version": D3FEND_VERSION})))
+}
+
+/// `T1550.004` is a sub-technique of `T1550`; its name holds both.
+fn attack(id: &str) -> Value {
+    let name = Catalog::Attack.name_of(id).unwrap_or_default();
+    let entity = |uid: &str, name: &str| object(json!({"uid": uid, "name": (!name.is_empty()).then_some(name)}));
+    match (id.split_once('.'), name.split_once(": ")) {
+        (Some((parent, _)), names) => {
+            let (of, own) = names.unwrap_or(("", name));
+            json!({"technique": entity(parent, of), "sub_technique": entity(id, own), "version": ATTACK_VERSION})
+        }
+        (None, _) => json!({"technique": entity(id, name), "version": ATTACK_VERSION}),
+    }
+}
+
+/// 7001 has no place for what was remedied: 31 is a user's id, 47 a device's, 10 another resource's.
 fn observable(target: &Target) -> Value {
-    let type_id = if target.kind == "user" { 31 } else { OTHER };
+    let type_id = match target.kind.as_str() {
+        "user" => 31,
+        "device" => 47,
+        _ => 10,
+    };
     json!({"name": target.kind, "type_id": type_id, "value": target.id})
 }
 
-fn put(event: &mut Value, key: &str, value: Value) {
-    if let Some(event) = event.as_object_mut() {
-        event.insert(key.to_owned(), value);
+/// An object without what is not there.
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+        _ => Map::new(),
     }
+}
+
+fn put(event: &mut Map<String, Value>, key: &str, value: Value) {
+    event.insert(key.to_owned(), value);
 }

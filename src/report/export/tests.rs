@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Export, lint, noted};
+use super::{Export, Noted, lint, noted};
 use crate::journal::testing::small;
 
 fn parsed(lines: &str) -> Vec<Value> {
@@ -19,7 +19,7 @@ async fn export() -> Export {
 async fn every_ocsf_event_has_what_its_class_requires() {
     let events = parsed(&export().await.ocsf(&|_| None));
     let classes: Vec<u64> = events.iter().map(|event| event["class_uid"].as_u64().unwrap()).collect();
-    assert_eq!(classes, [6003, 7001, 3004, 6003, 7001, 3004]);
+    assert_eq!(classes, [6003, 7001, 3001, 6003, 7001, 3004]);
     for event in &events {
         let number = |key: &str| event[key].as_u64().unwrap_or_else(|| panic!("{key}: {event}"));
         assert_eq!(number("type_uid"), number("class_uid") * 100 + number("activity_id"));
@@ -37,6 +37,7 @@ async fn every_ocsf_event_has_what_its_class_requires() {
         }
     };
     required(7001, &["command_uid", "countermeasures", "status_id", "observables"]);
+    required(3001, &["user", "actor"]);
     required(3004, &["entity", "comment", "actor"]);
     required(6003, &["api", "actor", "src_endpoint"]);
     let uids: std::collections::BTreeSet<&str> =
@@ -49,7 +50,7 @@ async fn every_timesketch_event_has_its_three_fields_and_an_offset_in_order() {
     let export = export().await;
     let text =
         r#"{"message":"sign-in","datetime":"2023-12-12T14:50:17+09:00","timestamp_desc":"Sign-in","kind":"access"}"#;
-    let events = parsed(&export.timesketch(&noted(text).unwrap()));
+    let events = parsed(&export.timesketch(&noted(text).unwrap(), &|_| None));
     let times: Vec<jiff::Timestamp> =
         events.iter().map(|event| event["datetime"].as_str().unwrap().parse().unwrap()).collect();
     assert!(times.is_sorted());
@@ -95,5 +96,27 @@ fn a_time_without_an_offset_is_refused() {
     for at in ["2023-12-12T13:50:17", "8/29/2023 8:40:56 PM", "2023/12/11 6:53", "2023-12-12"] {
         let text = format!(r#"{{"message":"m","datetime":"{at}","timestamp_desc":"d","kind":"access"}}"#);
         assert_eq!(noted(&text).unwrap_err().line, 1, "{at}");
+    }
+}
+
+/// Timesketch refuses a keyword of more than 32766 bytes, and takes a file of lines by its ending.
+#[tokio::test]
+async fn no_field_of_a_timesketch_event_is_too_long() {
+    let export = export().await;
+    for long in ["\u{e0001}", "\u{1f600}", "x", "\u{202e}"] {
+        let event = Noted {
+            message: long.repeat(40_000),
+            datetime: "2023-12-12T11:00:00Z".parse().unwrap(),
+            timestamp_desc: long.repeat(40_000),
+            kind: super::Kind::Effect,
+        };
+        let lines = export.timesketch(&[event], &|_| None);
+        for event in parsed(&lines) {
+            for (key, value) in event.as_object().unwrap() {
+                let bytes = value.as_str().map_or(0, str::len);
+                assert!(bytes <= 32_766, "{key}: {bytes} bytes");
+            }
+        }
+        assert!(!lines.contains(['\u{202e}', '\u{e0001}']));
     }
 }

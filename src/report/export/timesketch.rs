@@ -2,24 +2,29 @@
 //!
 //! Source: Timesketch, "Import data from JSON or CSV".
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Export, Noted};
 use crate::{
     journal::{Line, Record},
-    model::json_for_terminal,
+    model::{ATTACK_VERSION, Catalog, D3FEND_VERSION, Meta, json_for_terminal},
+    report::types::Change,
 };
 
-/// Longest message: a keyword field over 32766 bytes is refused.
+/// Longest text in characters: a keyword field over 32766 bytes is refused, and a character has at most four.
 const LONGEST: usize = 4000;
 
-pub(super) fn events(export: &Export, noted: &[Noted]) -> Vec<Value> {
-    let mut events: Vec<(Timestamp, Value)> = export.lines.iter().filter_map(|line| of_line(export, line)).collect();
+pub(super) fn events(export: &Export, noted: &[Noted], meta: &dyn Fn(&str) -> Option<&'static Meta>) -> Vec<Value> {
+    let tags = tags(export, meta);
+    let of_line = |line| of_line(export, line, &tags);
+    let mut events: Vec<(Timestamp, Value)> = export.lines.iter().filter_map(of_line).collect();
     events.extend(noted.iter().map(|event| {
         let message = cut(&event.message);
         let value = json!({
-            "message": message, "datetime": event.datetime, "timestamp_desc": event.timestamp_desc,
+            "message": message, "datetime": event.datetime, "timestamp_desc": cut(&event.timestamp_desc),
             "data_type": "staunch:noted", "kind": event.kind,
         });
         (event.datetime, value)
@@ -28,7 +33,18 @@ pub(super) fn events(export: &Export, noted: &[Noted]) -> Vec<Value> {
     events.into_iter().map(|(_, event)| event).collect()
 }
 
-fn of_line(export: &Export, line: &Line) -> Option<(Timestamp, Value)> {
+/// Ids of techniques and countermeasures by change.
+fn tags(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> BTreeMap<String, Vec<&'static str>> {
+    let changes = export.report.accounts.iter().flat_map(|account| &account.changes);
+    let of = |change: &Change| {
+        let meta = meta(change.action.as_deref()?)?;
+        let ids = Catalog::ALL.into_iter().flat_map(|catalog| catalog.ids(meta)).copied();
+        Some((change.id.clone(), ids.collect()))
+    };
+    changes.filter_map(of).collect()
+}
+
+fn of_line(export: &Export, line: &Line, tags: &BTreeMap<String, Vec<&'static str>>) -> Option<(Timestamp, Value)> {
     let (at, message, desc) = match &line.record {
         Record::Approved { by, .. } => (line.t, format!("plan approved by {by}"), "Plan Approved"),
         Record::Intent { change, request, server_time, .. } => {
@@ -56,6 +72,9 @@ fn of_line(export: &Export, line: &Line) -> Option<(Timestamp, Value)> {
         "case": export.report.status.case,
         "seq": line.seq,
         "change": line.record.change(),
+        "tag": line.record.change().and_then(|change| tags.get(change)).cloned().unwrap_or_default(),
+        "attack_version": ATTACK_VERSION,
+        "d3fend_version": D3FEND_VERSION,
     });
     Some((at, value))
 }

@@ -1,0 +1,302 @@
+//! What is known of the intrusion: what was looked at and found, what was noted from logs, and what nobody examined; with
+//! indicators to look for elsewhere, and the techniques that were countered.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::{
+    Known,
+    export::{Kind, Noted},
+    text::{Block, Text},
+    types::{Change, LeftAlone, Report, Step},
+};
+use crate::model::{Catalog, Outcome, Target, Untrusted};
+
+/// How far something was examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Examined {
+    /// Something was found, and a person had it changed.
+    Found,
+    /// Something was found and left as it is: it may be the intruder's or not.
+    Undecided,
+    /// It was looked for, and nothing was found.
+    Nothing,
+    /// A responder noted it from logs; this program did not see it.
+    Noted,
+    /// Nobody looked, as far as this record shows.
+    NotExamined,
+}
+
+impl Examined {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Found => "found, and acted on",
+            Self::Undecided => "found, and left alone",
+            Self::Nothing => "looked for, nothing found",
+            Self::Noted => "noted by the responder",
+            Self::NotExamined => "not examined",
+        }
+    }
+}
+
+/// One of the things that an intruder of an account leaves.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Trace {
+    /// What.
+    pub name: String,
+    /// How far it was examined.
+    pub examined: Examined,
+    /// What was found, each with its line where there is one.
+    pub found: Vec<Found>,
+    /// Where else to look, and for how long it is kept.
+    pub source: String,
+}
+
+/// Something that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// Line of the journal; none for what was left alone or noted.
+    pub seq: Option<u64>,
+    /// Its name, or what was noted.
+    pub what: Untrusted,
+    /// What it was found by.
+    pub note: Option<Untrusted>,
+    /// Whether it was left as it is.
+    pub left_alone: bool,
+}
+
+/// Something to look for in other accounts and tenants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Indicator {
+    /// Line of the journal.
+    pub seq: Option<u64>,
+    /// Kind of the object.
+    pub kind: String,
+    /// Its id; for an application its client id, which is the same in every tenant.
+    pub id: String,
+    /// Its name and what it was found by; addresses cannot be clicked.
+    pub name: Untrusted,
+}
+
+/// A technique that was countered, or a countermeasure that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Technique {
+    /// `MITRE ATT&CK`
+    pub catalog: String,
+    /// `18.1`
+    pub version: Option<String>,
+    /// `T1539`
+    pub id: String,
+    /// `Steal Web Session Cookie`
+    pub name: Option<String>,
+    /// The actions that counter it.
+    pub actions: Vec<String>,
+}
+
+/// What an intruder leaves: name, kind of the object, where else to look. The order is that of a report to an owner.
+///
+/// Source: Microsoft, "How long does Microsoft Entra ID store reporting data?" and "Audit log retention policies".
+const TRACES: [(&str, Option<&str>, &str); 6] = [
+    ("Suspicious sign-ins", None, "Entra sign-in logs: 7 days, 30 with Entra ID P1 or P2"),
+    ("Applications and consents", Some("service-principal"), "Entra audit logs: 7 days, 30 with Entra ID P1 or P2"),
+    ("Security info registered", Some("auth-method"), "Entra audit logs: 7 days, 30 with Entra ID P1 or P2"),
+    ("Devices registered", Some("device"), "Entra audit logs: 7 days, 30 with Entra ID P1 or P2"),
+    ("Mail rules", Some("inbox-rule"), "unified audit log: 180 days, a year with E5"),
+    ("Mail and files", None, "unified audit log: 180 days, a year with E5"),
+];
+
+/// What is known of the intrusion.
+pub(super) fn traces(report: &Report, known: &Known<'_>) -> Vec<Trace> {
+    let changes: Vec<&Change> = report.accounts.iter().flat_map(|account| &account.changes).collect();
+    let looked_for: BTreeSet<&str> =
+        report.steps.iter().filter_map(|step| (known.meta)(&step.action)).map(|meta| meta.target_kind).collect();
+    let trace = |(name, kind, source): (&str, Option<&str>, &str)| {
+        let (examined, found) = match kind {
+            Some(kind) => of_kind(kind, &changes, &report.left_alone, looked_for.contains(kind)),
+            None if name.starts_with("Suspicious") => of_noted(known.noted, Kind::Access),
+            None => of_noted(known.noted, Kind::Effect),
+        };
+        Trace { name: name.to_owned(), examined, found, source: source.to_owned() }
+    };
+    TRACES.into_iter().map(trace).collect()
+}
+
+fn of_kind(kind: &str, changes: &[&Change], left: &[LeftAlone], looked_for: bool) -> (Examined, Vec<Found>) {
+    let is_kind = |target: &Target| target.kind == kind;
+    let of = changes.iter().filter_map(|change| Some((*change, change.target.as_ref().filter(|it| is_kind(it))?)));
+    let found = |(change, target): (&Change, &Target)| Found {
+        seq: change.snapshot.or(change.line()),
+        what: target.name.clone(),
+        note: change.note.clone(),
+        left_alone: !acted_on(change),
+    };
+    let (left_by_run, acted): (Vec<Found>, Vec<Found>) = of.map(found).partition(|found| found.left_alone);
+    let left = left.iter().filter(|left| is_kind(&left.target)).map(|left| Found {
+        seq: None,
+        what: left.target.name.clone(),
+        note: Some(left.note.clone()).filter(|note| !note.raw().is_empty()),
+        left_alone: true,
+    });
+    let left: Vec<Found> = left_by_run.into_iter().chain(left).collect();
+    let examined = match (acted.is_empty(), left.is_empty(), looked_for) {
+        (false, ..) => Examined::Found,
+        (_, false, _) => Examined::Undecided,
+        (.., true) => Examined::Nothing,
+        _ => Examined::NotExamined,
+    };
+    (examined, acted.into_iter().chain(left).collect())
+}
+
+/// Whether anything was sent about it, or it was as wanted before.
+fn acted_on(change: &Change) -> bool {
+    !change.calls.is_empty() || change.outcome == Some(Outcome::Already)
+}
+
+fn with_note(target: &Target, note: Option<&Untrusted>) -> Untrusted {
+    let note = note.filter(|note| !note.raw().is_empty()).map(|note| format!(": {}", note.raw()));
+    format!("{}{}", target.name.raw(), note.unwrap_or_default()).into()
+}
+
+fn of_noted(noted: &[Noted], kind: Kind) -> (Examined, Vec<Found>) {
+    let found: Vec<Found> = noted
+        .iter()
+        .filter(|event| event.kind == kind)
+        .map(|event| Found {
+            seq: None,
+            what: event.message.as_str().into(),
+            note: Some(format!("{}, {}", event.datetime, event.timestamp_desc).into()),
+            left_alone: false,
+        })
+        .collect();
+    (if found.is_empty() { Examined::NotExamined } else { Examined::Noted }, found)
+}
+
+/// Objects of the intruder that were acted on: not the accounts, which are the victims'.
+pub(super) fn indicators(report: &Report) -> Vec<Indicator> {
+    let changes = report.accounts.iter().flat_map(|account| &account.changes);
+    let acted = changes.filter(|change| acted_on(change));
+    let of = |change: &Change| {
+        let target = change.target.as_ref().filter(|target| target.kind != "user")?;
+        let id = target.workload.as_ref().map_or(&target.id, |workload| &workload.app_id);
+        Some(Indicator {
+            seq: change.snapshot.or(change.line()),
+            kind: target.kind.clone(),
+            id: id.clone(),
+            name: defanged(with_note(target, change.note.as_ref()).raw()).into(),
+        })
+    };
+    acted.filter_map(of).collect()
+}
+
+/// Addresses that nobody clicks by accident: `a[@]b[.]example`, `hxxps[:]//`.
+fn defanged(text: &str) -> String {
+    let word = |word: &str| {
+        let word = word.replace("https://", "hxxps[:]//").replace("http://", "hxxp[:]//").replace('@', "[@]");
+        let is_address = word.contains("[@]") || word.contains("[:]");
+        if is_address { word.replace('.', "[.]") } else { word }
+    };
+    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+/// Every id that the run's actions bear, once.
+pub(super) fn techniques(steps: &[Step], known: &Known<'_>) -> Vec<Technique> {
+    let mut found: Vec<Technique> = Vec::new();
+    for catalog in Catalog::ALL {
+        let mut of_catalog: Vec<Technique> = Vec::new();
+        for step in steps {
+            let ids = (known.meta)(&step.action).map(|meta| catalog.ids(meta)).unwrap_or_default();
+            for id in ids {
+                match of_catalog.iter_mut().find(|technique| technique.id == *id) {
+                    Some(technique) if technique.actions.contains(&step.action) => {}
+                    Some(technique) => technique.actions.push(step.action.clone()),
+                    None => of_catalog.push(Technique {
+                        catalog: catalog.name().to_owned(),
+                        version: catalog.version().map(str::to_owned),
+                        id: (*id).to_owned(),
+                        name: catalog.name_of(id).map(str::to_owned),
+                        actions: vec![step.action.clone()],
+                    }),
+                }
+            }
+        }
+        of_catalog.sort_by(|a, b| a.id.cmp(&b.id));
+        found.append(&mut of_catalog);
+    }
+    found
+}
+
+/// What is known, item by item.
+pub(super) fn section(report: &Report, blocks: &mut Vec<Block>) {
+    if report.intrusion.is_empty() {
+        return;
+    }
+    blocks.push(Block::Section("What is known of the intrusion"));
+    for trace in &report.intrusion {
+        let good = matches!(trace.examined, Examined::Found | Examined::Nothing);
+        let text = Text::new().words(format!("{}: ", trace.name));
+        let text = match trace.examined {
+            Examined::NotExamined => text.loud(trace.examined.words(), good).words(format!("; {}", trace.source)),
+            _ => text.words(trace.examined.words()),
+        };
+        blocks.push(Block::Point(0, text));
+        for found in &trace.found {
+            let text = if found.left_alone { Text::new().words("left alone: ") } else { Text::new() };
+            let text = text.foreign(&found.what);
+            let text = match &found.note {
+                Some(note) => text.words(": ").said(note.raw()),
+                None => text,
+            };
+            blocks.push(Block::Point(1, text.seq(found.seq)));
+        }
+    }
+}
+
+/// Indicators as a table.
+pub(super) fn indicator_section(report: &Report, blocks: &mut Vec<Block>) {
+    if report.indicators.is_empty() {
+        return;
+    }
+    blocks.push(Block::Section("Indicators to look for elsewhere"));
+    let row = |it: &Indicator| {
+        let seq = it.seq.map_or_else(Text::new, |seq| Text::new().seq(seq));
+        [Text::new().said(&it.kind), Text::new().code(&it.id), Text::new().foreign(&it.name), seq]
+    };
+    let rows: Vec<_> = report.indicators.iter().map(row).collect();
+    let instead = Text::new().words(format!("{} objects of the intruder; `--as markdown` lists them", rows.len()));
+    blocks.push(Block::Table { head: ["kind", "id", "name", "line"], rows, instead });
+}
+
+/// Techniques as a table.
+pub(super) fn technique_section(report: &Report, blocks: &mut Vec<Block>) {
+    if report.techniques.is_empty() {
+        return;
+    }
+    blocks.push(Block::Section("Techniques and countermeasures"));
+    let row = |it: &Technique| {
+        let version = it.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+        [
+            Text::new().words(format!("{}{version}", it.catalog)),
+            Text::new().code(&it.id),
+            Text::new().words(it.name.clone().unwrap_or_default()),
+            Text::new().said(it.actions.join(", ")),
+        ]
+    };
+    let rows: Vec<_> = report.techniques.iter().map(row).collect();
+    let instead = Text::new().words(format!("{} ids; `--as markdown` lists them", rows.len()));
+    blocks.push(Block::Table { head: ["catalogue", "id", "name", "actions"], rows, instead });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::defanged;
+
+    #[test]
+    fn addresses_cannot_be_clicked_and_words_stay() {
+        assert_eq!(defanged("forwards to a@b.example."), "forwards to a[@]b[.]example[.]");
+        assert_eq!(defanged("at https://b.example/x"), "at hxxps[:]//b[.]example/x");
+        assert_eq!(defanged("disabled. Twice."), "disabled. Twice.");
+    }
+}

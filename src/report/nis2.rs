@@ -1,0 +1,87 @@
+//! What a notification under Directive (EU) 2022/2555 (NIS2), Article 23(4), asks for, as far as a run can say it. What it
+//! cannot say is `null`, for the entity to state.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::types::{Containment, Report};
+use crate::model::Outcome;
+
+/// An early warning is due 24 hours after becoming aware, a notification 72 hours: Article 23(4)(a) and (b).
+const EARLY: SignedDuration = SignedDuration::from_hours(24);
+const NOTIFICATION: SignedDuration = SignedDuration::from_hours(72);
+
+/// The fields.
+pub(super) fn fields(report: &Report) -> Value {
+    let status = &report.status;
+    // Nobody begins a run before becoming aware: these are the latest dates that can hold.
+    let due = |after: SignedDuration| status.started.checked_add(after).ok().as_ref().map(shown);
+    let changes = || report.accounts.iter().flat_map(|account| &account.changes);
+    let applied = changes().filter(|change| change.outcome.is_some_and(Outcome::holds)).map(|change| {
+        json!({
+            "step": change.step, "action": change.action, "outcome": change.outcome.map(Outcome::word),
+            "object": change.target.as_ref().map(|target| json!({"kind": target.kind, "id": target.id})),
+            "journal_line": change.line(),
+        })
+    });
+    let applied: Vec<Value> = applied.collect();
+    let open = changes().filter(|change| !change.outcome.is_some_and(Outcome::holds)).map(|change| {
+        json!({"step": change.step, "action": change.action, "next_step": change.next_step, "journal_line": change.line()})
+    });
+    let open: Vec<Value> = open.collect();
+    let indicators = report.indicators.iter().map(|it| json!({"kind": it.kind, "id": it.id, "name": it.name.term()}));
+    let threat = report.techniques.iter().filter(|it| it.catalog == crate::model::Catalog::Attack.name());
+    let threat = threat.map(|it| json!({"id": it.id, "name": it.name, "attack_version": it.version}));
+    json!({
+        "directive": "(EU) 2022/2555, Article 23(4)",
+        "became_aware": null,
+        "aware_at_the_latest": shown(&status.started),
+        "early_warning": {
+            "due_at_the_latest": due(EARLY),
+            "suspected_unlawful_or_malicious": null,
+            "possible_cross_border_impact": null,
+        },
+        "incident_notification": {
+            "due_at_the_latest": due(NOTIFICATION),
+            "initial_assessment": {"severity": null, "impact": null, "accounts_concerned": accounts(report)},
+            "indicators_of_compromise": indicators.collect::<Value>(),
+        },
+        "final_report": {
+            "due": "one month after the incident notification",
+            "description": {
+                "first_access": report.exposure.first_access.as_ref().map(shown),
+                "access_cut": report.exposure.last_cut_off.as_ref().map(|cut| shown(&cut.what)),
+                "open_for_ms": report.exposure.open_for_ms,
+                "stolen_tokens_usable_until_about": report.exposure.tokens_until.as_ref().map(shown),
+                "contained": contained(status.containment),
+                "severity": null, "impact": null,
+            },
+            "type_of_threat_or_root_cause": {"techniques_countered": threat.collect::<Value>(), "root_cause": null},
+            "mitigation_applied": applied,
+            "mitigation_ongoing": {"changes": open, "requests": report.requests},
+            "cross_border_impact": null,
+        },
+        "record": {"run": status.run_id, "verdict": status.verdict.word(), "head_sha256": status.head},
+    })
+}
+
+fn shown(at: &Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+fn accounts(report: &Report) -> usize {
+    let users = report.accounts.iter().filter(|account| {
+        let targets = account.changes.iter().filter_map(|change| change.target.as_ref());
+        targets.clone().any(|target| target.kind == "user" || target.of.is_some())
+    });
+    users.count()
+}
+
+fn contained(containment: Containment) -> &'static str {
+    match containment {
+        Containment::Full => "yes",
+        Containment::Partly => "partly",
+        Containment::None => "no",
+        Containment::NothingToDo => "nothing to do",
+    }
+}
