@@ -253,6 +253,30 @@ async fn an_honest_run_in_exchange_is_shown_by_the_unified_log() {
 }
 
 #[tokio::test]
+async fn rules_that_were_removed_and_made_again_are_shown_too() {
+    let world = World::aitm().await;
+    let bound =
+        bind(&RULES.replace("disable-inbox-rules", "remove-inbox-rules"), &[("users", json!([world.victim()]))]);
+    let file = world.plan(&bound).await;
+    let removed = world.run(file).await;
+    let undone = world.run(world.undo_plan(&removed.dir).await).await;
+    let log = searched(&world, &undone.history(), "one").await;
+    for (ran, cmdlet) in [(removed, "Remove-InboxRule"), (undone, "New-InboxRule")] {
+        let history = ran.history();
+        let intents = history.lines.iter().filter_map(|line| match &line.record {
+            Record::Intent { request, .. } => Some(request.summary()),
+            _ => None,
+        });
+        let calls: Vec<String> = intents.collect();
+        assert!(calls.iter().any(|call| call.starts_with(cmdlet)), "{calls:?}");
+        let found = against(&history, &log, later(&history, 2 * DAY));
+        assert_eq!((found.shown, found.not_shown.len()), (calls.len() as u64, 0), "{calls:#?} {found:#?}");
+        // The other run lies in the same minutes.
+        assert!(found.not_ours.iter().all(|entry| entry.what.raw() != cmdlet), "{found:#?}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_unified_log_does_not_show_is_told_with_its_own_delay_and_retention() {
     let (world, ran, calls) = rules_run().await;
     let history = ran.history();

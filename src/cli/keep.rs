@@ -96,6 +96,9 @@ impl Keep {
             return exit;
         }
         let failed = tokio::select! {
+            // In this order, so that it is listened before anything is copied.
+            biased;
+            _ = tokio::signal::ctrl_c() => Failure::new(Exit::CouldNotRun, "the copy was stopped"),
             copied = store.copy(run) => match copied {
                 Ok(copied) => {
                     context.out.say(&words(&copied));
@@ -103,7 +106,6 @@ impl Keep {
                 }
                 Err(error) => failure(&error),
             },
-            _ = tokio::signal::ctrl_c() => Failure::new(Exit::CouldNotRun, "the copy was stopped"),
         };
         let (run, at) = (run.display(), store.address());
         context.out.failure(&failed.hint(format!(

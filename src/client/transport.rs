@@ -266,7 +266,7 @@ impl Transport {
 
 /// A client for another service than the tenant, with the same roots, proxy and lack of redirects.
 pub(crate) fn for_other_service(roots: Roots, proxy: Option<Url>, https_only: bool) -> reqwest::Result<Client> {
-    let attempt_timeout = Duration::from_mins(1);
+    let attempt_timeout = Duration::from_secs(30);
     Settings { https_only, proxy, roots, pinned: None, connect_timeout: CONNECT, attempt_timeout, body_limit: 0 }
         .client()
 }

@@ -192,6 +192,7 @@ fn cells(text: &str) -> Result<Vec<Map<String, Value>>, UnifiedLogError> {
 #[cfg(test)]
 mod tests {
     use super::{UnifiedLog, UnifiedLogError};
+    use crate::model::{Identity, IdentityKind};
 
     /// As documented for the cmdlet, shortened.
     const DATA: &str = r#"{"CreationTime":"2026-11-20T14:12:11","Id":"a1","Operation":"Remove-InboxRule","RecordType":1,
@@ -220,6 +221,30 @@ mod tests {
         let other = DATA.replace("\"Exchange\"", "\"SharePoint\"");
         assert!(UnifiedLog::parse(&other).unwrap().records.is_empty());
         assert!(UnifiedLog::parse("").unwrap().records.is_empty());
+    }
+
+    #[test]
+    fn an_application_is_its_ids_and_a_person_is_not_the_application_that_they_use() {
+        let us = |kind, app: &str, object: &str, name: Option<&str>| Identity {
+            tenant_id: "t".into(),
+            app_id: app.into(),
+            object_id: object.into(),
+            kind,
+            user_principal_name: name.map(str::to_owned),
+            permissions: Vec::new(),
+            directory_roles: Vec::new(),
+            token_id: None,
+            expires: None,
+        };
+        let by = |data: &str, us: &Identity| UnifiedLog::parse(data).unwrap().records[0].is_by(us);
+        assert!(by(DATA, &us(IdentityKind::Application, "app", "x", None)));
+        assert!(by(DATA, &us(IdentityKind::Application, "x", "k", None)));
+        assert!(!by(DATA, &us(IdentityKind::Application, "x", "y", None)));
+        assert!(!by(DATA, &us(IdentityKind::User, "app", "y", None)));
+        let person = DATA.replace("\"IR\"", "\"Johanna@sunnyside08.example\"");
+        assert!(by(&person, &us(IdentityKind::User, "app", "y", Some("johanna@sunnyside08.example"))));
+        let nobody = DATA.replace("\"APP\"", "\"\"").replace("\"K\"", "\"\"").replace("\"IR\"", "\"\"");
+        assert!(!by(&nobody, &us(IdentityKind::User, "", "", None)), "nobody is not us");
     }
 
     #[test]

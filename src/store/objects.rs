@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// How often a put is tried whose answer was lost, or which came at the same moment as another.
-const TRIES: usize = 3;
+const TRIES: usize = 2;
 
 /// How the network is reached: as for the tenant.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
@@ -37,6 +37,8 @@ struct Front {
     one_by_one: Mutex<()>,
     /// Puts until every connection that carries one is cut; negative is never.
     puts_left: AtomicI64,
+    /// Whether they are left without an answer instead.
+    hangs: AtomicBool,
     /// Puts that take effect and are not answered.
     lost: AtomicI64,
 }
@@ -56,6 +58,7 @@ impl S3 {
             service: builder.build(),
             one_by_one: Mutex::default(),
             puts_left: AtomicI64::new(-1),
+            hangs: AtomicBool::new(false),
             lost: AtomicI64::new(0),
         });
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
@@ -92,6 +95,12 @@ impl S3 {
         self.front.puts_left.store(puts, Ordering::SeqCst);
     }
 
+    /// After so many more puts nothing is answered any more.
+    pub(crate) fn hang_after(&self, puts: i64) {
+        self.front.hangs.store(puts >= 0, Ordering::SeqCst);
+        self.cut_after(puts);
+    }
+
     /// So many puts take effect, and their answers are lost.
     pub(crate) fn lose_answers(&self, puts: i64) {
         self.front.lost.store(puts, Ordering::SeqCst);
@@ -118,6 +127,9 @@ impl Front {
         }
         let _turn = self.one_by_one.lock().await;
         if self.puts_left.load(Ordering::SeqCst) == 0 {
+            if self.hangs.load(Ordering::SeqCst) {
+                std::future::pending::<()>().await;
+            }
             return Err(Cut);
         }
         self.puts_left.fetch_sub(1, Ordering::SeqCst);

@@ -304,6 +304,29 @@ fn a_network_that_goes_away_leaves_the_run_as_it_is_and_the_copy_can_be_finished
     assert_eq!(kept.objects(), files(&kept.run_dir()));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_copy_that_takes_too_long_can_be_stopped() {
+    let s3 = S3::start();
+    let kept = Kept::on(&s3);
+    let digest = kept.lab.plan();
+    s3.hang_after(5);
+    let args = ["apply", "plan.json", "--approve", &digest, "--store", &kept.url];
+    let child = kept.command(&args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let began = std::time::Instant::now();
+    while files(&kept.folder.join("runs")).is_empty() {
+        assert!(began.elapsed() < std::time::Duration::from_secs(60), "nothing was copied");
+        std::thread::yield_now();
+    }
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let ended = Ended::of(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(1), "{}", ended.text());
+    assert!(ended.stderr.contains("the copy was stopped") && ended.stderr.contains("NOT COPIED"), "{}", ended.stderr);
+    s3.hang_after(-1);
+    assert_eq!(kept.staunch(&["audit", "copy", &kept.lab.run_id()]).code, Some(0));
+    assert_eq!(kept.objects(), files(&kept.run_dir()));
+}
+
 #[test]
 fn what_was_changed_in_the_store_does_not_verify() {
     let kept = Kept::in_a_folder();
