@@ -4,6 +4,7 @@
 //! reader  sender          what others use: asks until it is settled | sends, and says what is known
 //! batch   paging  cmdlet  reads that travel together | which page may follow | Exchange's InvokeCommand
 //! answer  complaint       how a read ended | what the tenant says about a failure
+//! throttle                whose limit a 429 speaks of
 //! placeholders            secrets, for the bytes that go out
 //! wire                    one attempt: gate, bearer token, record
 //! token  challenge  auth   kept tokens | what a service demands of one | how each kind of credential gets one
@@ -33,6 +34,7 @@ mod server_time;
 mod session;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod tls;
 mod token;
 mod transport;

@@ -161,6 +161,11 @@ impl Reader {
         self.core.wire.server_now()
     }
 
+    /// Notes how many users the tenant has, as somebody counted them: Graph lets us ask more often in a large tenant.
+    pub fn note_users(&self, users: u64) {
+        self.core.wire.tenant_has(users);
+    }
+
     /// The cloud that the tenant lives in.
     pub fn cloud(&self) -> Cloud {
         self.core.cloud
