@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! reader  sender          what others use: asks until it is settled | sends, and says what is known
+//! shared                  collections that many ask for, read once
 //! batch   paging  cmdlet  reads that travel together | which page may follow | Exchange's InvokeCommand
 //! answer  complaint       how a read ended | what the tenant says about a failure
 //! throttle                whose limit a 429 speaks of
@@ -32,6 +33,7 @@ mod retry;
 mod sender;
 mod server_time;
 mod session;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod throttle;

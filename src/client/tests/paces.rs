@@ -169,6 +169,33 @@ async fn nobody_waits_beyond_the_deadline_of_the_run() {
 }
 
 #[tokio::test]
+async fn what_many_ask_for_is_read_once_and_its_failure_too() {
+    let tenant = Tenant::start().await;
+    tenant.mount("/v1.0/auditLogs/directoryAudits", |_| json_answer(200, &json!({"value": [{"id": "a"}]}))).await;
+    tenant.mount("/v1.0/auditLogs/signIns", |_| ResponseTemplate::new(403)).await;
+    let reader = tenant.plain_reader().await;
+    let path = GraphPath::v1().fixed("auditLogs/directoryAudits");
+    let reads = join_all((0..20).map(|_| reader.list_shared::<Value>(&path))).await;
+    assert!(reads.iter().all(|read| read.as_ref().is_ok_and(|read| read[0]["id"] == "a")), "{reads:?}");
+    let other = GraphPath::v1().fixed("auditLogs/signIns");
+    for read in join_all((0..20).map(|_| reader.list_shared::<Value>(&other))).await {
+        assert_eq!(read.unwrap_err().kind, ReadErrorKind::Denied);
+    }
+    assert_eq!(tenant.lines().await, ["GET /v1.0/auditLogs/directoryAudits", "GET /v1.0/auditLogs/signIns"]);
+}
+
+#[tokio::test]
+async fn a_hint_is_done_without_where_it_would_have_to_be_waited_for() {
+    let tenant = Tenant::start().await;
+    tenant.mount("/v1.0/auditLogs/signIns", |_| empty()).await;
+    let reader = tenant.plain_reader().await.hint();
+    let path = GraphPath::v1().fixed("auditLogs/signIns");
+    let reads = join_all((0..100).map(|_| reader.list::<Value>(&path))).await;
+    assert_eq!(reads.iter().filter(|read| read.is_ok()).count(), 5);
+    assert_eq!(tenant.clock.monotonic(), Duration::ZERO);
+}
+
+#[tokio::test]
 async fn a_service_that_fails_again_and_again_is_said_to_be_so() {
     let tenant = Tenant::start().await;
     tenant.mount("/v1.0/users", |_| ResponseTemplate::new(500)).await;
@@ -176,6 +203,8 @@ async fn a_service_that_fails_again_and_again_is_said_to_be_so() {
     let error = session.reader().list::<Value>(&users()).await.unwrap_err();
     assert_eq!(error.kind, ReadErrorKind::Unavailable);
     assert!(tenant.clock.monotonic() >= 5 * SECOND, "left alone after the fifth");
+    let error = session.reader().hint().list::<Value>(&users()).await.unwrap_err();
+    assert!(error.message.raw().contains("fails again and again"), "{error}");
 }
 
 #[tokio::test]
