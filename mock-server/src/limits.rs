@@ -34,6 +34,12 @@ struct Limit {
     retry_after: bool,
 }
 
+impl Limit {
+    fn units_at(self, percent: u64) -> u64 {
+        (self.units * percent / 100).max(1)
+    }
+}
+
 impl Service {
     fn limit(self, users: usize) -> Limit {
         let (units, seconds, retry_after) = match self {
@@ -124,19 +130,40 @@ impl Limits {
         if personal {
             costs.push((Service::PersonalApplications, 1));
         }
-        for (service, cost) in costs {
+        for (service, cost) in &costs {
             let limit = service.limit(users);
-            let window = windows.entry(service).or_insert(Window { start: now, used: 0 });
+            let window = windows.entry(*service).or_insert(Window { start: now, used: 0 });
             if (now - window.start).get_seconds() >= limit.seconds {
                 *window = Window { start: now, used: 0 };
             }
-            if window.used + cost > (limit.units * percent / 100).max(1) {
+            if window.used + cost > limit.units_at(percent) {
                 let left = limit.seconds - (now - window.start).get_seconds();
-                return Some(refusal(service, limit.retry_after.then_some(left.max(1))));
+                return Some(refusal(*service, limit.retry_after.then_some(left.max(1))));
             }
-            window.used += cost;
+        }
+        for (service, cost) in costs {
+            windows.entry(service).and_modify(|window| window.used += cost);
         }
         None
+    }
+
+    /// What the answer to an admitted request says of its cost, and of the fullest of its limits where that is used up
+    /// to more than 0.8.
+    pub(crate) fn announce(&self, request: &Request, around: Circumstances) -> Vec<(&'static str, String)> {
+        let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = Vec::new();
+        let mut fullest: f64 = 0.0;
+        for (service, cost) in costs(request) {
+            if service == Service::Directory {
+                said.push(("x-ms-resource-unit", cost.to_string()));
+            }
+            let used = windows.get(&service).map_or(0, |window| window.used);
+            fullest = fullest.max(used as f64 / service.limit(around.users).units_at(around.percent) as f64);
+        }
+        if fullest > 0.8 {
+            said.push(("x-ms-throttle-limit-percentage", format!("{fullest:.2}")));
+        }
+        said
     }
 
     /// Takes a place at a mailbox; none where enough requests are under way there.
@@ -183,6 +210,10 @@ fn costs(request: &Request) -> Vec<(Service, u64)> {
     let Some((_, rest)) = crate::routes::graph::version_of(&path) else {
         return Vec::new();
     };
+    // A batch is a wrapper: each of its items comes by here and costs what it costs alone.
+    if rest == "/$batch" {
+        return Vec::new();
+    }
     if rest.starts_with("/auditlogs") || rest.starts_with("/reports") {
         return vec![(Service::Reports, 1)];
     }
@@ -274,6 +305,33 @@ mod tests {
         assert_eq!(admitted("GET", "/v1.0/auditLogs/signIns", ten), 1);
         assert_eq!(admitted("GET", "/v1.0/auditLogs/signIns", Circumstances { percent: 200, ..AROUND }), 10);
         assert_eq!(admitted("GET", "/v1.0/identityProtection/riskyUsers", ten), 1);
+    }
+
+    #[test]
+    fn a_batch_itself_costs_nothing() {
+        assert_eq!(costs(&Request::new("POST", "/v1.0/$batch")), []);
+    }
+
+    #[test]
+    fn an_answer_says_what_it_cost_and_that_a_limit_is_nearly_used_up() {
+        let (limits, now) = (Limits::default(), at("2023-12-12T15:00:00Z"));
+        let request = Request::new("GET", "/v1.0/users");
+        assert_eq!(limits.announce(&request, AROUND), [("x-ms-resource-unit", "2".to_owned())]);
+        let write = Request::new("PATCH", "/v1.0/users/1");
+        for _ in 0..2_700 {
+            assert!(limits.admit(&write, AROUND, now).is_none());
+        }
+        let said = limits.announce(&write, AROUND);
+        assert_eq!(said[1], ("x-ms-throttle-limit-percentage", "0.90".to_owned()));
+    }
+
+    #[test]
+    fn what_one_limit_refuses_is_not_counted_by_another() {
+        let (limits, now) = (Limits::default(), at("2023-12-12T15:00:00Z"));
+        let (write, read) = (Request::new("PATCH", "/v1.0/users/1"), Request::new("GET", "/v1.0/devices"));
+        let admitted = (0..4_900).filter(|_| limits.admit(&write, AROUND, now).is_none()).count();
+        assert_eq!(admitted, 3_000);
+        assert!((0..2_000).all(|_| limits.admit(&read, AROUND, now).is_none()));
     }
 
     #[test]

@@ -53,7 +53,8 @@ impl Tenant {
         let reaches = effect.as_ref().is_none_or(Effect::applies);
         let before = effect.as_ref().and_then(|effect| self.before(effect));
         let mut place = None;
-        let admission = if reaches { self.admission(request, cmdlet, time) } else { Admission::Free };
+        let mut said = Vec::new();
+        let admission = if reaches { self.admission(request, cmdlet, (time, &mut said)) } else { Admission::Free };
         let handled = match admission {
             Admission::Refused(response) => Some(Handled { response, facts: Facts::default() }),
             Admission::Placed(taken) => {
@@ -72,6 +73,7 @@ impl Tenant {
             None => truth.unwrap_or_default(),
         };
         response.under_way = place;
+        said.iter().for_each(|(name, value)| response.set(name, value));
         response.set("request-id", &trace.request_id);
         response.set("client-request-id", &trace.client_request_id);
         response.set("date", &http_date(time));
@@ -93,8 +95,14 @@ impl Tenant {
         response
     }
 
-    /// The place of a request, or its 429 beyond the service's limits, where these are switched on.
-    fn admission(&self, request: &Request, cmdlet: Option<&str>, now: jiff::Timestamp) -> Admission {
+    /// The place of a request, or its 429 beyond the service's limits, where these are switched on; and what its answer
+    /// says of them.
+    fn admission(
+        &self,
+        request: &Request,
+        cmdlet: Option<&str>,
+        (now, said): (jiff::Timestamp, &mut Vec<(&'static str, String)>),
+    ) -> Admission {
         let Some(percent) = self.with_settings(|settings| settings.throttling_percent) else {
             return Admission::Free;
         };
@@ -106,6 +114,7 @@ impl Tenant {
         if let Some(response) = self.limits().admit(request, around, now) {
             return Admission::Refused(response);
         }
+        *said = self.limits().announce(request, around);
         match self.lane(request, cmdlet) {
             None => Admission::Free,
             Some(lane) => {

@@ -22,6 +22,9 @@ pub struct Settings {
     pub lag: Lag,
     /// Throttling as the service does it: the published limits times this percentage; none switches it off.
     pub throttling_percent: Option<u64>,
+    /// How long an answer takes on its way, in milliseconds: as if the tenant were far away. Front ends with a socket
+    /// wait, each request for itself.
+    pub latency_milliseconds: u64,
     /// Whether Graph challenges a token at once when its holder was disabled or revoked, as it does for callers that
     /// declare themselves capable of it; otherwise a token lives until it expires.
     pub continuous_access: bool,
@@ -87,6 +90,7 @@ impl Default for Settings {
             unknown_identity_is_all: false,
             lag: Lag::default(),
             throttling_percent: None,
+            latency_milliseconds: 0,
             continuous_access: false,
             audit_queries_beta_only: false,
             audit_query_milliseconds: 0,

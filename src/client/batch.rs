@@ -117,8 +117,9 @@ impl Batcher {
         let deadline = items.iter().map(|item| item.this.deadline).max();
         let outer = Try { id, number: 1, deadline: deadline.unwrap_or_default() };
         let request = request(self.wire.base(Service::Graph), &items);
-        let outer = match self.wire.attempt(&request, &outer).await {
-            Ok(outer) => outer,
+        // The place is given up at the end, when the fences that the items ask for stand.
+        let (outer, place) = match self.wire.attempt_in_place(&request, &outer).await {
+            Ok(made) => made,
             Err(obstacle) => {
                 for item in items {
                     item.answer(Err(obstacle.clone()));
@@ -127,10 +128,18 @@ impl Batcher {
             }
         };
         match outer.exchange.outcome {
-            ExchangeOutcome::Ok => self.deliver(items, &outer).await,
+            ExchangeOutcome::Ok => {
+                let challenged = self.deliver(items, &outer);
+                drop(place);
+                self.send_plain(challenged).await;
+            }
             // The batch as such was refused: each read alone has an answer of its own.
-            ExchangeOutcome::NotFound | ExchangeOutcome::Rejected => self.send_plain(items).await,
+            ExchangeOutcome::NotFound | ExchangeOutcome::Rejected => {
+                drop(place);
+                self.send_plain(items).await;
+            }
             ExchangeOutcome::Denied if outer.exchange.status == Some(403) => {
+                drop(place);
                 self.send_plain(items).await;
             }
             _ => {
@@ -150,9 +159,9 @@ impl Batcher {
         drop(join_all(all).await);
     }
 
-    /// Gives each read its part, whatever their order. Parts that are missing or doubled count as lost. A part
-    /// whose token is challenged is asked again alone, where the challenge can be met.
-    async fn deliver(&self, items: Vec<Item>, outer: &Attempt) {
+    /// Gives each read its part, whatever their order. Parts that are missing or doubled count as lost. Those
+    /// whose token is challenged are to be asked again alone, where the challenge can be met.
+    fn deliver(&self, items: Vec<Item>, outer: &Attempt) -> Vec<Item> {
         let answers: Option<Answers<'_>> = serde_json::from_slice(&outer.exchange.body).ok();
         let mut parts = by_id(answers.map(|answers| answers.responses).unwrap_or_default());
         let mut challenged = Vec::new();
@@ -167,7 +176,7 @@ impl Batcher {
                 item.answer(Ok(attempt));
             }
         }
-        self.send_plain(challenged).await;
+        challenged
     }
 
     fn part(&self, outer: &Attempt, item: &Item, part: &Part<'_>) -> Attempt {
@@ -177,9 +186,6 @@ impl Batcher {
             .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
             .and_then(|(_, value)| retry_after(value, self.wire.server_now()));
         let outcome = outcome_of(part.status, asked.is_some());
-        if outcome == ExchangeOutcome::Throttled {
-            self.wire.throttled(&item.out, asked);
-        }
         let exchange = Exchange {
             status: Some(part.status),
             response_headers: headers,
@@ -187,6 +193,10 @@ impl Batcher {
             body: part.body.map(|body| body.get().into()).unwrap_or_default(),
             ..frame(&outer.exchange, item)
         };
+        // One object that fails says nothing of the service, which answered the batch.
+        if outcome != ExchangeOutcome::ServerError {
+            self.wire.learn(&item.out, &exchange, asked);
+        }
         Attempt { exchange, fault: None, retry_after: asked, token_renewed: false, cut_off: None }
     }
 }

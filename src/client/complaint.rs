@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    client::ReadErrorKind,
+    client::{ReadErrorKind, throttle},
     model::{Exchange, Service},
 };
 
@@ -30,6 +30,9 @@ impl Complaint {
         };
         if found.message.is_empty() {
             found.message = without_words(service, exchange);
+        }
+        if let Some(whose) = throttle::words(exchange).filter(|_| exchange.status == Some(429)) {
+            found.message = format!("{} ({whose})", found.message);
         }
         found
     }

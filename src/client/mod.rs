@@ -2,8 +2,10 @@
 //!
 //! ```text
 //! reader  sender          what others use: asks until it is settled | sends, and says what is known
+//! shared                  collections that many ask for, read once
 //! batch   paging  cmdlet  reads that travel together | which page may follow | Exchange's InvokeCommand
 //! answer  complaint       how a read ended | what the tenant says about a failure
+//! throttle                whose limit a 429 speaks of
 //! placeholders  sketch    secrets, for the bytes that go out | what a write looks like, for documents
 //! wire                    one attempt: gate, bearer token, record
 //! token  challenge  auth   kept tokens | what a service demands of one | how each kind of credential gets one
@@ -32,9 +34,11 @@ mod retry;
 mod sender;
 mod server_time;
 mod session;
+mod shared;
 mod sketch;
 #[cfg(test)]
 mod tests;
+mod throttle;
 mod tls;
 mod token;
 mod transport;

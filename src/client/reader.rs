@@ -1,6 +1,9 @@
 //! The client that cannot write: GET, paged GET, `$batch` of GETs, and the reading cmdlets.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -9,7 +12,7 @@ use reqwest::{
     header::{HeaderName, HeaderValue},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 
 use crate::{
     client::{
@@ -27,6 +30,8 @@ use crate::{
 
 /// Attempts of one read.
 const ATTEMPTS: u32 = 6;
+/// How long a hint is waited for.
+const HINT: Duration = Duration::from_secs(5);
 const CONSISTENCY: HeaderName = HeaderName::from_static("consistencylevel");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
 
@@ -36,6 +41,8 @@ pub struct Reader {
     core: Arc<Core>,
     trace: Option<Trace>,
     priority: Priority,
+    /// Longest time for a request with its retries, where that is less than the session's.
+    patience: Option<Duration>,
 }
 
 /// The exchanges that a traced reader made, in order.
@@ -79,7 +86,7 @@ struct GraphPage<T> {
 
 impl Reader {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core, trace: None, priority: Priority::Evidence }
+        Self { core, trace: None, priority: Priority::Evidence, patience: None }
     }
 
     /// A reader that shares everything with this one, and the record of what it will read.
@@ -93,6 +100,13 @@ impl Reader {
     #[must_use]
     pub fn enrichment(&self) -> Self {
         Self { priority: Priority::Enrichment, ..self.clone() }
+    }
+
+    /// A reader for hints: what is not to be had in a few seconds is done without. A budget of five requests in ten
+    /// seconds would hold up a plan for a hundred accounts for minutes.
+    #[must_use]
+    pub fn hint(&self) -> Self {
+        Self { patience: Some(HINT), ..self.enrichment() }
     }
 
     /// One Graph object.
@@ -119,6 +133,15 @@ impl Reader {
             ask.out.url = follow(&mut pages, &link, &ask.what)?;
             ask.batch = false;
         }
+    }
+
+    /// A whole Graph collection that does not depend on the account in question: read once in a session, and the same
+    /// for all who ask. Only the first to ask has it in its trace.
+    pub async fn list_shared<T: DeserializeOwned>(&self, path: &GraphPath) -> Result<Vec<T>, ReadError> {
+        let read = async { self.list::<Box<RawValue>>(path).await.map(Arc::from) };
+        let objects = self.core.shared.once(path.as_str(), read).await?;
+        let parsed: Result<_, _> = objects.iter().map(|object| serde_json::from_str(object.get())).collect();
+        parsed.map_err(|error| malformed(&format!("GET {}", path.as_str()), error))
     }
 
     /// The objects that a reading cmdlet gives, all pages. `anchor` is the mailbox that it concerns; an empty
@@ -159,6 +182,11 @@ impl Reader {
     /// The tenant's time, as its `Date` headers show it (a lower bound, whole seconds).
     pub fn server_now(&self) -> Timestamp {
         self.core.wire.server_now()
+    }
+
+    /// Notes how many users the tenant has, as somebody counted them: Graph lets us ask more often in a large tenant.
+    pub fn note_users(&self, users: u64) {
+        self.core.wire.tenant_has(users);
     }
 
     /// The cloud that the tenant lives in.
@@ -228,7 +256,8 @@ impl Reader {
     /// Asks until there is a whole answer, or a reason why there will be none.
     async fn ask(&self, ask: &Ask) -> Result<Exchange, ReadError> {
         let core = &self.core;
-        let deadline = core.wire.deadline(core.deadline);
+        let longest = self.patience.map_or(core.deadline, |patience| patience.min(core.deadline));
+        let deadline = core.wire.deadline(longest);
         let mut budget = Budget::new(ATTEMPTS, deadline);
         let mut renewed = false;
         let mut number = 1;
@@ -253,7 +282,7 @@ impl Reader {
         }
     }
 
-    async fn once(&self, ask: &Ask, number: u32, deadline: std::time::Duration) -> Result<Attempt, Obstacle> {
+    async fn once(&self, ask: &Ask, number: u32, deadline: Duration) -> Result<Attempt, Obstacle> {
         let this = Try { id: self.core.wire.request_id(), number, deadline };
         if ask.batch && self.core.batcher.is_on() {
             self.core.batcher.submit(ask.out.clone(), this).await

@@ -33,9 +33,14 @@ pub(super) fn http_date(value: &str) -> Option<Timestamp> {
     rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(value.trim()).ok()
 }
 
+/// Times that one request may be throttled: it was certainly not executed, and its turn may come as long as there is
+/// time.
+const REFUSALS: u32 = 40;
+
 /// What one request with its retries may use.
 pub(super) struct Budget {
     attempts: u32,
+    refused: u32,
     deadline: Duration,
     previous: Duration,
 }
@@ -43,7 +48,7 @@ pub(super) struct Budget {
 impl Budget {
     /// So many attempts, until this moment of the monotonic clock.
     pub(super) fn new(attempts: u32, deadline: Duration) -> Self {
-        Self { attempts, deadline, previous: BASE }
+        Self { attempts, refused: 0, deadline, previous: BASE }
     }
 
     /// When it ends, on the monotonic clock.
@@ -61,13 +66,22 @@ impl Budget {
     pub(super) fn allows(&self, made: u32, at: Duration) -> bool {
         made < self.attempts && at <= self.deadline
     }
+
+    /// The same, where attempts that were throttled have a count of their own.
+    pub(super) fn allows_after(&mut self, made: u32, throttled: bool, at: Duration) -> bool {
+        if throttled {
+            self.refused += 1;
+            return self.refused < REFUSALS && at <= self.deadline;
+        }
+        self.allows(made.saturating_sub(self.refused), at)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::{BASE, Budget, CAP, http_date, retry_after};
+    use super::{BASE, Budget, CAP, REFUSALS, http_date, retry_after};
     use crate::client::draw::Draw;
 
     fn wait(value: &str) -> Option<Duration> {
@@ -117,5 +131,14 @@ mod tests {
         assert!(budget.allows(1, Duration::from_secs(10)));
         assert!(!budget.allows(2, Duration::ZERO));
         assert!(!budget.allows(1, Duration::from_secs(11)));
+    }
+
+    #[test]
+    fn being_throttled_counts_by_itself_and_has_an_end() {
+        let mut budget = Budget::new(2, Duration::from_secs(10));
+        assert!((1..REFUSALS).all(|made| budget.allows_after(made, true, Duration::ZERO)));
+        assert!(budget.allows_after(REFUSALS, false, Duration::ZERO), "the first of its kind");
+        assert!(!budget.allows_after(REFUSALS + 1, false, Duration::ZERO));
+        assert!(!budget.allows_after(REFUSALS + 2, true, Duration::ZERO));
     }
 }

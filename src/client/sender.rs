@@ -114,7 +114,8 @@ impl Sender {
         let deadline = wire.deadline(self.core.deadline);
         let mut budget = Budget::new(ATTEMPTS, deadline);
         let mut renewed = false;
-        for number in 1..=ATTEMPTS {
+        // A claims challenge aside, the budget ends it.
+        for number in 1.. {
             let this = Try { id: derived_request_id(client_request_id, number), number, deadline };
             let attempt = match wire.attempt(&out, &this).await {
                 Ok(attempt) => attempt,

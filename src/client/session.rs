@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use url::Url;
 
 use crate::{
-    client::{Credential, Endpoints, Reader, Sender, SignInError, batch::Batcher, wire::Wire},
+    client::{Credential, Endpoints, Reader, Sender, SignInError, batch::Batcher, shared::Shared, wire::Wire},
     model::{Clock, Cloud, Identity, Service},
 };
 
@@ -98,6 +98,8 @@ pub(super) struct Core {
     pub(super) wire: Arc<Wire>,
     /// Reads that wait for company.
     pub(super) batcher: Arc<Batcher>,
+    /// Collections that many ask for.
+    pub(super) shared: Shared,
     /// Who we are.
     pub(super) identity: Identity,
     /// The tenant, as it stands in Exchange's addresses.
@@ -119,6 +121,7 @@ impl Session {
         let core = Core {
             batcher: Arc::new(Batcher::new(Arc::clone(&wire), batch)),
             wire,
+            shared: Shared::default(),
             identity,
             tenant_id,
             cloud,

@@ -14,9 +14,11 @@ use crate::{
     client::{
         Endpoints, ReadError, ReadErrorKind, SessionOptions, SignInError, challenge,
         cmdlet::ANCHOR,
+        complaint::header,
         endpoints::same_origin,
-        pacing::{Budgeted, Fenced, Gates, Lane, Priority, units},
+        pacing::{Budgeted, Gates, Lane, Passage, Priority, Refusal, Shut, units},
         retry::{Budget, retry_after},
+        throttle,
         token::{Bearer, Tokens},
         transport::{Fault, Parcel, Raw, Transport},
     },
@@ -27,6 +29,10 @@ use crate::{
 ///
 /// Source: Graph "throttling guidance".
 const LIMIT_SHARE: HeaderName = HeaderName::from_static("x-ms-throttle-limit-percentage");
+/// What the request cost.
+///
+/// Source: Graph "service-specific throttling limits", identity and access, response headers.
+const RESOURCE_UNIT: HeaderName = HeaderName::from_static("x-ms-resource-unit");
 /// Graph sheds the lowest first; `High` is for what a person asked for, `Low` for what can wait.
 ///
 /// Source: Graph "throttling guidance", `x-ms-throttle-priority`.
@@ -102,6 +108,11 @@ pub(super) enum Obstacle {
         /// Until then, by our clock.
         until: Timestamp,
     },
+    /// The service fails again and again, and is left alone for longer than this request may take.
+    Failing {
+        /// Until then, by our clock.
+        until: Timestamp,
+    },
     /// The address is not the service's own: no token goes there.
     Foreign,
     /// The deadline of the run has passed.
@@ -116,6 +127,9 @@ impl Obstacle {
         match self {
             Self::SignIn(error) => error.to_string(),
             Self::Fenced { until } => format!("throttled by the service until {until:.0}"),
+            Self::Failing { until } => {
+                format!("the service fails again and again, and is left alone until {until:.0}")
+            }
             Self::Foreign => "the address is not the service's own".to_owned(),
             Self::Deadline => "the deadline of the run has passed".to_owned(),
             Self::Interrupted => "interrupted".to_owned(),
@@ -126,7 +140,7 @@ impl Obstacle {
     pub(super) fn read_error(&self, what: &str) -> ReadError {
         let kind = match self {
             Self::SignIn(error) if error.codes.is_empty() => ReadErrorKind::Unavailable,
-            Self::Deadline | Self::Interrupted => ReadErrorKind::Unavailable,
+            Self::Failing { .. } | Self::Deadline | Self::Interrupted => ReadErrorKind::Unavailable,
             Self::SignIn(_) => ReadErrorKind::Denied,
             Self::Fenced { .. } => ReadErrorKind::Throttled,
             Self::Foreign => ReadErrorKind::Malformed,
@@ -184,14 +198,21 @@ impl Wire {
         self.endpoints.base(service)
     }
 
-    /// Makes one attempt. Nothing that takes time stands between the look at the fence and the sending.
+    /// Makes one attempt.
     pub(super) async fn attempt(&self, out: &Outgoing, this: &Try) -> Result<Attempt, Obstacle> {
+        self.attempt_in_place(out, this).await.map(|(attempt, _)| attempt)
+    }
+
+    /// Makes one attempt. Nothing that takes time stands between the look at the fence and the sending. The place in
+    /// flight is given up by the caller: after it has said what the answer means for all others, so that nobody leaves
+    /// in between.
+    pub(super) async fn attempt_in_place(&self, out: &Outgoing, this: &Try) -> Result<(Attempt, Passage), Obstacle> {
         let lane = self.lane(out);
         let (places, bearer) = loop {
             self.check_deadline()?;
             self.tokens.bearer(out.service).await.map_err(Obstacle::SignIn)?;
             let entered = lane.enter(self.clock(), this.deadline).await;
-            let places = entered.map_err(|Fenced { until }| self.fenced(until))?;
+            let places = entered.map_err(|shut| self.shut(shut))?;
             let bearer = self.tokens.bearer(out.service).await.map_err(Obstacle::SignIn)?;
             self.check_deadline()?;
             if !lane.is_fenced(self.clock().monotonic()) {
@@ -205,18 +226,35 @@ impl Wire {
         }
         let parcel = Parcel { method: out.method.clone(), url: out.url.clone(), headers, body: out.body.clone() };
         let raw = self.transport.send(parcel).await;
-        drop(places);
         log(out, this, &raw);
-        let share = raw.headers.get(LIMIT_SHARE).and_then(|value| value.to_str().ok()?.trim().parse().ok());
         let mut attempt = record(out, this, raw);
-        match (attempt.exchange.outcome, share) {
-            (ExchangeOutcome::Throttled, _) => self.throttled(out, attempt.retry_after),
-            (_, Some(share)) => lane.used(self.clock().monotonic(), share),
+        self.learn(out, &attempt.exchange, attempt.retry_after);
+        self.renew(out.service, &bearer, &mut attempt).await;
+        Ok((attempt, places))
+    }
+
+    /// What an answer says to all that draw on the same budget.
+    pub(super) fn learn(&self, out: &Outgoing, exchange: &Exchange, wait: Option<Duration>) {
+        let (lane, now) = (self.lane(out), self.clock().monotonic());
+        let number = |name: &HeaderName| header(exchange, name.as_str())?.trim().parse::<f64>().ok();
+        match exchange.outcome {
+            ExchangeOutcome::ServerError | ExchangeOutcome::Lost | ExchangeOutcome::NotSent => {
+                return lane.failed(now);
+            }
+            _ => lane.reached(),
+        }
+        if let Some(units) = number(&RESOURCE_UNIT).filter(|units| (0.0..1_000.0).contains(units)) {
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "just looked at")]
+            lane.cost(now, units.ceil() as u32);
+        }
+        match (exchange.outcome, number(&LIMIT_SHARE)) {
+            (ExchangeOutcome::Throttled, _) => {
+                lane.throttled(now, Refusal { wait, writes_only: throttle::writes_only(exchange) });
+            }
+            (_, Some(share)) => lane.used(now, share),
             (ExchangeOutcome::Ok, None) => lane.answered(),
             _ => {}
         }
-        self.renew(out.service, &bearer, &mut attempt).await;
-        Ok(attempt)
     }
 
     /// What a 401 or 403 means for the token: a claims challenge is met once; an ageing token is replaced.
@@ -234,24 +272,25 @@ impl Wire {
         }
     }
 
-    /// Holds back all that draw on the same budget.
-    pub(super) fn throttled(&self, out: &Outgoing, wait: Option<Duration>) {
-        self.lane(out).throttled(self.clock().monotonic(), wait);
-    }
-
     /// Waits before the next attempt, as the answer or our own backoff says; false when the budget is used up.
     /// Who was throttled waits at the gate, with all others.
     pub(super) async fn pause(&self, attempt: &Attempt, budget: &mut Budget) -> bool {
         let own = budget.backoff(&self.transport.draw);
         let wait = attempt.retry_after.unwrap_or(own);
         let next = self.clock().monotonic() + wait;
-        if !budget.allows(attempt.exchange.attempt, next) {
+        let throttled = attempt.exchange.outcome == ExchangeOutcome::Throttled;
+        if !budget.allows_after(attempt.exchange.attempt, throttled, next) {
             return false;
         }
-        if attempt.exchange.outcome != ExchangeOutcome::Throttled {
+        if !throttled {
             self.clock().sleep(wait).await;
         }
         true
+    }
+
+    /// The tenant has so many users, on which the pace depends.
+    pub(super) fn tenant_has(&self, users: u64) {
+        self.gates.tenant_has(users);
     }
 
     fn check_deadline(&self) -> Result<(), Obstacle> {
@@ -285,11 +324,11 @@ impl Wire {
         Ok(())
     }
 
-    fn fenced(&self, until: Duration) -> Obstacle {
-        let wait = until.saturating_sub(self.clock().monotonic());
+    fn shut(&self, shut: Shut) -> Obstacle {
+        let wait = shut.until.saturating_sub(self.clock().monotonic());
         let now = self.clock().now();
         let until = now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-        Obstacle::Fenced { until }
+        if shut.failing { Obstacle::Failing { until } } else { Obstacle::Fenced { until } }
     }
 }
 

@@ -56,7 +56,7 @@ impl Default for Options {
     fn default() -> Self {
         let probes = [0, 1, 2].map(Duration::from_secs).to_vec();
         let probes_of_secrets = [0, 1, 2, 4, 8].map(Duration::from_secs).to_vec();
-        Self { concurrency: 8, probes, probes_of_secrets, resends: 3, matching_reads: 1 }
+        Self { concurrency: 128, probes, probes_of_secrets, resends: 3, matching_reads: 1 }
     }
 }
 

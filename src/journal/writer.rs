@@ -43,6 +43,23 @@ struct Inner {
     thread: Option<JoinHandle<()>>,
     stopped: watch::Receiver<bool>,
     anchor: Anchor,
+    waiting: watch::Sender<usize>,
+}
+
+/// Somebody who waits for the disk.
+struct Waiting<'j>(&'j watch::Sender<usize>);
+
+impl<'j> Waiting<'j> {
+    fn on(count: &'j watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
 }
 
 /// What only the engine can say at the end of a run.
@@ -151,6 +168,7 @@ impl Journal {
                 thread: Some(thread),
                 stopped,
                 anchor,
+                waiting: watch::Sender::new(0),
             }),
         })
     }
@@ -168,6 +186,7 @@ impl Journal {
     /// written to a file in the system's folder for temporary files, which the error names. When the run is closed,
     /// or the line does not belong there.
     pub async fn append(&self, record: Record, exchanges: Vec<Exchange>) -> Result<u64, JournalError> {
+        let _waiting = Waiting::on(&self.inner.waiting);
         let (reply, answer) = oneshot::channel();
         self.send(Message::Append(Pending { record, exchanges, reply }))?;
         answer.await.map_err(|_| JournalError::Gone)?
@@ -179,6 +198,7 @@ impl Journal {
     /// # Errors
     /// As `append`.
     pub async fn close(self, closing: Closing) -> Result<(), JournalError> {
+        let _waiting = Waiting::on(&self.inner.waiting);
         let (reply, answer) = oneshot::channel();
         self.send(Message::Close(closing, reply))?;
         answer.await.map_err(|_| JournalError::Gone)?.map(drop)
@@ -203,6 +223,12 @@ impl Journal {
     #[doc(hidden)]
     pub fn stop_after(&self, seq: u64) -> Result<(), JournalError> {
         self.send(Message::StopAfter(seq))
+    }
+
+    /// For tests on a simulated clock, which must not move on meanwhile: how many wait for the disk.
+    #[doc(hidden)]
+    pub fn waiting(&self) -> watch::Receiver<usize> {
+        self.inner.waiting.subscribe()
     }
 
     /// For crash tests: returns when the line of `stop_after` is durable.

@@ -28,7 +28,7 @@ pub struct World {
     pub protected: Protected,
     pub recipients: Vec<String>,
     pub overrides: Overrides,
-    case: TempDir,
+    pub case: TempDir,
 }
 
 impl World {
@@ -49,7 +49,7 @@ impl World {
         Self::with(tenant, Arc::new(OneClock { start, theirs })).await
     }
 
-    async fn with(tenant: Tenant, clock: Arc<dyn Clock>) -> Self {
+    pub async fn with(tenant: Tenant, clock: Arc<dyn Clock>) -> Self {
         let server = Server::start(tenant.clone()).await;
         let case = tempfile::tempdir().unwrap();
         let overrides = Overrides::default().with(Guard::Irreversible, "a test");

@@ -5,6 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ const MAX_BODY: usize = 4 << 20;
 pub struct Server {
     address: SocketAddr,
     wire: Wire,
+    accepted: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
 
@@ -102,13 +104,21 @@ impl Server {
     async fn listen(tenant: Tenant, address: SocketAddr, wire: Wire) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { address, accepting: tokio::spawn(accept(listener, tenant, wire.clone())), wire })
+        let accepted = Arc::new(AtomicUsize::new(0));
+        let accepting = tokio::spawn(accept(listener, tenant, wire.clone(), Arc::clone(&accepted)));
+        Ok(Self { address, wire, accepted, accepting })
     }
 
     /// The base address, without a slash at the end.
     #[must_use]
     pub fn uri(&self) -> String {
         format!("{}://{}", self.wire.scheme(), self.address)
+    }
+
+    /// How many connections were accepted so far.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.accepted.load(Ordering::Relaxed)
     }
 
     /// The address bound.
@@ -125,13 +135,14 @@ impl Drop for Server {
 }
 
 /// Accepts until the task is aborted, which ends every connection with it.
-async fn accept(listener: TcpListener, tenant: Tenant, wire: Wire) {
+async fn accept(listener: TcpListener, tenant: Tenant, wire: Wire, count: Arc<AtomicUsize>) {
     let local = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 if let Ok((stream, _)) = accepted {
+                    count.fetch_add(1, Ordering::Relaxed);
                     connections.spawn(connect(stream, tenant.clone(), wire.clone(), local));
                 }
             }
@@ -173,8 +184,10 @@ async fn answer(
     }
     let control = crate::control::handle(&tenant, &request, local);
     let response = control.unwrap_or_else(|| tenant.handle(&request));
-    if !response.delay.is_zero() {
-        tokio::time::sleep(response.delay).await;
+    let latency = tenant.with_settings(|settings| settings.latency_milliseconds);
+    let wait = response.delay + Duration::from_millis(latency);
+    if !wait.is_zero() {
+        tokio::time::sleep(wait).await;
     }
     if response.abort == Abort::BeforeHead {
         return Err(io::ErrorKind::ConnectionAborted.into());

@@ -43,7 +43,7 @@ impl Hints {
                 return None; // the password and one other: any order is right
             }
             let path = GraphPath::v1().fixed("reports/authenticationMethods/userRegistrationDetails").id(&user.id);
-            let report = tenant.get::<Registration>(&path).await.ok()?;
+            let report = tenant.hint().get::<Registration>(&path).await.ok()?;
             report.user_preferred_method_for_secondary_authentication
         };
         let audits = async {
@@ -52,8 +52,7 @@ impl Hints {
             if !methods.iter().any(undated) {
                 return None;
             }
-            let filter = audit::done_to(&user.id, "User registered security info");
-            Some(audit::entries(tenant, filter, after).await)
+            Some(audit::done_to(tenant, &user.id, "User registered security info", after).await)
         };
         let (preferred, audits) = futures_util::join!(report, audits);
         Self { preferred, audits }

@@ -142,19 +142,30 @@ fn starts(path: &str, start: &str) -> bool {
     path.get(..start.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(start))
 }
 
-/// What a budget lets through. The directory's units are those of a small tenant.
+/// The directory's resource units in ten seconds, in a tenant of so many users.
+///
+/// Source: Graph "service-specific throttling limits", identity and access, per application and tenant.
+pub(super) fn directory_units(users: u64) -> u32 {
+    match users {
+        0..50 => 3_500,
+        50..=500 => 5_000,
+        _ => 8_000,
+    }
+}
+
+/// What a budget lets through. The directory's units are those of a small tenant until its size is known. Where nothing is published, the
+/// number at once begins low and grows while the service keeps up.
 pub(super) fn limits(kind: &Kind) -> Limits {
     let seconds = Duration::from_secs;
-    let only = |most, length| [Some(Window::new(most, length)), None];
-    match kind {
-        Kind::Directory => Limits {
-            at_once: 16,
-            windows: [Some(Window::new(3_500, seconds(10))), Some(Window::new(3_000, seconds(150)))],
-        },
-        Kind::Reports => Limits { at_once: 4, windows: only(5, seconds(10)) },
-        Kind::Risk => Limits { at_once: 1, windows: only(1, seconds(1)) },
-        Kind::Outlook(_) => Limits { at_once: 4, windows: only(10_000, seconds(600)) },
-        Kind::Mailbox(_) => Limits { at_once: 4, windows: [None, None] },
-        Kind::Exchange => Limits { at_once: 8, windows: [None, None] },
-    }
+    let (at_once, most, windows) = match kind {
+        Kind::Directory => {
+            (64, 64, [Some(Window::new(directory_units(0), seconds(10))), Some(Window::new(3_000, seconds(150)))])
+        }
+        Kind::Reports => (4, 4, [Some(Window::new(5, seconds(10))), None]),
+        Kind::Risk => (1, 1, [Some(Window::new(1, seconds(1))), None]),
+        Kind::Outlook(_) => (4, 4, [Some(Window::new(10_000, seconds(600))), None]),
+        Kind::Mailbox(_) => (4, 4, [None, None]),
+        Kind::Exchange => (8, 64, [None, None]),
+    };
+    Limits { at_once, most, windows }
 }

@@ -3,9 +3,11 @@
 //! ```text
 //! budgets   which budget a request draws on, and how much: a table
 //! gate      places, quotas, fences, priorities of one budget
+//! breaker   a service that fails again and again is left alone
 //! window    so much in so long
 //! ```
 
+mod breaker;
 mod budgets;
 mod gate;
 mod window;
@@ -17,11 +19,11 @@ use std::{
 };
 
 pub(super) use budgets::{Budgeted, is_directory, units};
-pub(super) use gate::{Fenced, Priority};
 use gate::{Gate, Pass, Place};
+pub(super) use gate::{Priority, Refusal, Shut};
 
 use crate::model::Clock;
-use budgets::{Kind, kind_of, limits};
+use budgets::{Kind, directory_units, kind_of, limits};
 
 /// The gates of a session.
 #[derive(Default)]
@@ -46,11 +48,18 @@ impl Gates {
         let gate = |kind: Kind| Arc::clone(gates.entry(kind.clone()).or_insert_with(|| Gate::new(limits(&kind))));
         Lane { gates: kinds.into_iter().map(gate).collect(), pass: request.pass() }
     }
+
+    /// The tenant has so many users, on which the directory's quota depends.
+    pub(super) fn tenant_has(&self, users: u64) {
+        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let gate = gates.entry(Kind::Directory).or_insert_with(|| Gate::new(limits(&Kind::Directory)));
+        gate.resize(directory_units(users));
+    }
 }
 
 impl Lane {
     /// Waits for a place at each gate, until no fence stands any more.
-    pub(super) async fn enter(&self, clock: &dyn Clock, deadline: Duration) -> Result<Passage, Fenced> {
+    pub(super) async fn enter(&self, clock: &dyn Clock, deadline: Duration) -> Result<Passage, Shut> {
         let mut places = Vec::new();
         for gate in &self.gates {
             places.push(gate.enter(clock, self.pass, deadline).await?);
@@ -60,24 +69,38 @@ impl Lane {
 
     /// Whether a fence was raised since: then nothing more may leave.
     pub(super) fn is_fenced(&self, now: Duration) -> bool {
-        self.gates.iter().any(|gate| gate.fence() > now)
+        self.gates.iter().any(|gate| gate.fence(self.pass) > now)
     }
 
-    /// We were told to hold back, for so long where that was said. When the widest gate opens again.
-    pub(super) fn throttled(&self, now: Duration, wait: Option<Duration>) -> Duration {
-        self.gates.last().map_or(now, |gate| gate.throttled(now, wait))
+    /// We were told to hold back. When the widest gate opens again.
+    pub(super) fn throttled(&self, now: Duration, refusal: Refusal) -> Duration {
+        self.gates.last().map_or(now, |gate| gate.throttled(now, refusal))
     }
 
-    /// A share of the quota is used up: above 0.8 we slow down before we are told to.
+    /// A share of a quota is used up, as the service counts.
     pub(super) fn used(&self, now: Duration, share: f64) {
-        if share > 0.8 {
-            self.gates.iter().for_each(|gate| gate.ease(now));
-        }
+        self.gates.iter().for_each(|gate| gate.used(now, share));
     }
 
-    /// A request was answered.
+    /// The request cost so many resource units, as the service counts.
+    pub(super) fn cost(&self, now: Duration, units: u32) {
+        let [taken, _] = self.pass.cost;
+        self.gates.iter().for_each(|gate| gate.correct(now, taken, units));
+    }
+
+    /// A request was answered well.
     pub(super) fn answered(&self) {
         self.gates.iter().for_each(|gate| gate.answered());
+    }
+
+    /// The service failed, or could not be reached.
+    pub(super) fn failed(&self, now: Duration) {
+        self.gates.iter().for_each(|gate| gate.failed(now));
+    }
+
+    /// The service answered, whatever it said.
+    pub(super) fn reached(&self) {
+        self.gates.iter().for_each(|gate| gate.reached());
     }
 }
 

@@ -8,10 +8,10 @@ use reqwest::{Method, Url};
 use super::{
     Gates,
     budgets::{Budgeted, Kind, is_directory, kind_of, units},
-    gate::{Fenced, Gate, Limits, Pass, Priority},
+    gate::{Gate, Limits, Pass, Priority, Refusal, Shut},
     window::Window,
 };
-use crate::model::{Clock as _, ManualClock, Service};
+use crate::model::{Clock, ManualClock, Service};
 
 const LATE: Duration = Duration::from_mins(5);
 const SECOND: Duration = Duration::from_secs(1);
@@ -21,11 +21,15 @@ fn clock() -> Arc<ManualClock> {
 }
 
 fn gate(at_once: usize) -> Arc<Gate> {
-    Gate::new(Limits { at_once, windows: [None, None] })
+    Gate::new(Limits { at_once, most: at_once, windows: [None, None] })
 }
 
 fn pass(priority: Priority) -> Pass {
     Pass { priority, cost: [1, 0] }
+}
+
+fn after(wait: Option<Duration>) -> Refusal {
+    Refusal { wait, writes_only: false }
 }
 
 const EVIDENCE: Pass = Pass { priority: Priority::Evidence, cost: [1, 0] };
@@ -33,8 +37,8 @@ const EVIDENCE: Pass = Pass { priority: Priority::Evidence, cost: [1, 0] };
 #[tokio::test]
 async fn a_fence_holds_everybody_back_and_is_never_lowered() {
     let (clock, gate) = (clock(), gate(2));
-    gate.throttled(Duration::ZERO, Some(30 * SECOND));
-    gate.throttled(Duration::ZERO, Some(5 * SECOND));
+    gate.throttled(Duration::ZERO, after(Some(30 * SECOND)));
+    gate.throttled(Duration::ZERO, after(Some(5 * SECOND)));
     drop(gate.enter(&*clock, EVIDENCE, LATE).await.unwrap());
     assert_eq!(clock.monotonic(), 30 * SECOND);
     drop(gate.enter(&*clock, EVIDENCE, LATE).await.unwrap());
@@ -44,9 +48,9 @@ async fn a_fence_holds_everybody_back_and_is_never_lowered() {
 #[tokio::test]
 async fn a_fence_beyond_the_deadline_is_told_at_once_and_leaves_no_trace() {
     let (clock, gate) = (clock(), gate(1));
-    gate.throttled(Duration::ZERO, Some(30 * SECOND));
+    gate.throttled(Duration::ZERO, after(Some(30 * SECOND)));
     let refused = gate.enter(&*clock, EVIDENCE, 29 * SECOND).await.err();
-    assert_eq!(refused, Some(Fenced { until: 30 * SECOND }));
+    assert_eq!(refused, Some(Shut { until: 30 * SECOND, failing: false }));
     assert_eq!(clock.monotonic(), Duration::ZERO);
     clock.advance(30 * SECOND);
     assert!(gate.enter(&*clock, EVIDENCE, LATE).await.is_ok(), "the queue is empty again");
@@ -95,7 +99,7 @@ async fn containment_goes_before_evidence_and_evidence_before_enrichment() {
 #[tokio::test]
 async fn a_containment_that_comes_while_evidence_waits_for_its_quota_goes_first() {
     let clock = clock();
-    let gate = Gate::new(Limits { at_once: 4, windows: [Some(Window::new(1, 10 * SECOND)), None] });
+    let gate = Gate::new(Limits { at_once: 4, most: 4, windows: [Some(Window::new(1, 10 * SECOND)), None] });
     drop(gate.enter(&*clock, EVIDENCE, LATE).await.unwrap());
     let mut evidence = Box::pin(gate.enter(&*clock, EVIDENCE, LATE));
     assert!(poll!(&mut evidence).is_pending(), "it waits for the window");
@@ -118,9 +122,9 @@ async fn departures(gate: &Arc<Gate>, clock: &ManualClock, count: usize) -> Vec<
 #[tokio::test]
 async fn a_429_halves_the_rate_and_quiet_brings_it_back() {
     let clock = clock();
-    let gate = Gate::new(Limits { at_once: 4, windows: [Some(Window::new(100, SECOND)), None] });
-    gate.throttled(clock.monotonic(), Some(SECOND));
-    gate.throttled(clock.monotonic(), Some(SECOND));
+    let gate = Gate::new(Limits { at_once: 4, most: 4, windows: [Some(Window::new(100, SECOND)), None] });
+    gate.throttled(clock.monotonic(), after(Some(SECOND)));
+    gate.throttled(clock.monotonic(), after(Some(SECOND)));
     let left = departures(&gate, &clock, 101).await;
     assert!(left[49] < 2 * SECOND && left[50] >= 2 * SECOND, "fifty in a second: {:?}", &left[48..52]);
     clock.advance(110 * SECOND);
@@ -135,14 +139,14 @@ async fn a_service_that_does_not_say_how_long_is_left_alone_longer_each_time() {
     let mut now = Duration::ZERO;
     let mut waits = Vec::new();
     for _ in 0..8 {
-        let fence = gate.throttled(now, None);
-        assert_eq!(gate.throttled(now, None), fence, "the answers of one burst count once");
+        let fence = gate.throttled(now, after(None));
+        assert_eq!(gate.throttled(now, after(None)), fence, "the answers of one burst count once");
         waits.push((fence - now).as_secs());
         now = fence;
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
     gate.answered();
-    assert_eq!(gate.throttled(now, None) - now, SECOND);
+    assert_eq!(gate.throttled(now, after(None)) - now, SECOND);
 }
 
 #[tokio::test]
@@ -167,6 +171,144 @@ async fn a_quota_that_is_nearly_used_up_slows_down_before_a_429() {
     assert_eq!(clock.monotonic(), start, "four instead of five");
     drop(lane.enter(&*clock, LATE).await.unwrap());
     assert!(clock.monotonic() > start + 10 * SECOND);
+}
+
+const WRITE: Pass = Pass { priority: Priority::Containment, cost: [1, 1] };
+
+/// A clock that stands still whoever waits.
+struct Frozen;
+
+impl Clock for Frozen {
+    fn now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::UNIX_EPOCH
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test]
+async fn reads_go_on_while_writes_wait_for_their_own_quota() {
+    let windows = [Some(Window::new(100, 10 * SECOND)), Some(Window::new(1, 150 * SECOND))];
+    let gate = Gate::new(Limits { at_once: 4, most: 4, windows });
+    drop(gate.enter(&Frozen, WRITE, LATE).await.unwrap());
+    let mut write = Box::pin(gate.enter(&Frozen, WRITE, LATE));
+    assert!(poll!(&mut write).is_pending(), "first of all, and it waits for its quota");
+    let mut read = Box::pin(gate.enter(&Frozen, EVIDENCE, LATE));
+    assert!(poll!(&mut read).is_ready(), "a read does not stand behind it");
+    let mut second = Box::pin(gate.enter(&Frozen, WRITE, LATE));
+    assert!(poll!(&mut second).is_pending());
+}
+
+#[tokio::test]
+async fn too_many_writes_hold_back_writes_only() {
+    let (clock, gate) = (clock(), gate(4));
+    gate.throttled(Duration::ZERO, Refusal { wait: Some(60 * SECOND), writes_only: true });
+    drop(gate.enter(&*clock, EVIDENCE, LATE).await.unwrap());
+    assert_eq!(clock.monotonic(), Duration::ZERO);
+    assert_eq!((gate.fence(EVIDENCE), gate.fence(WRITE)), (Duration::ZERO, 60 * SECOND));
+    drop(gate.enter(&*clock, WRITE, LATE).await.unwrap());
+    assert_eq!(clock.monotonic(), 60 * SECOND);
+}
+
+#[tokio::test]
+async fn a_service_that_keeps_up_gets_more_at_once_and_a_429_takes_it_back() {
+    let (clock, gate) = (clock(), Gate::new(Limits { at_once: 2, most: 4, windows: [None, None] }));
+    let fit = async |gate: &Arc<Gate>| {
+        let mut places = Vec::new();
+        loop {
+            let mut next = Box::pin(gate.enter(&*clock, EVIDENCE, LATE));
+            match poll!(&mut next) {
+                std::task::Poll::Ready(place) => places.push(place.unwrap()),
+                std::task::Poll::Pending => return places,
+            }
+        }
+    };
+    let places = fit(&gate).await;
+    assert_eq!(places.len(), 2);
+    gate.answered();
+    drop(places);
+    assert_eq!(fit(&gate).await.len(), 3, "one more for an answer while all places were taken");
+    (0..20).for_each(|_| gate.answered());
+    assert_eq!(fit(&gate).await.len(), 3, "not where places are left");
+    let places = fit(&gate).await;
+    (0..40).for_each(|_| gate.answered());
+    drop(places);
+    assert_eq!(fit(&gate).await.len(), 4, "up to a bound");
+    gate.throttled(clock.monotonic(), after(Some(SECOND)));
+    clock.advance(2 * SECOND);
+    assert_eq!(fit(&gate).await.len(), 1, "half of what it began with");
+    clock.advance(200 * SECOND);
+    let places = fit(&gate).await;
+    assert_eq!(places.len(), 2, "and all of it after a while without complaints");
+    gate.answered();
+    drop(places);
+    assert_eq!(fit(&gate).await.len(), 2, "from now on one in a round");
+    let places = fit(&gate).await;
+    (0..2).for_each(|_| gate.answered());
+    drop(places);
+    assert_eq!(fit(&gate).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_service_that_fails_is_left_alone_but_a_containment_tries_it() {
+    let (clock, gate) = (clock(), gate(4));
+    (0..5).for_each(|_| gate.failed(clock.monotonic()));
+    let write = gate.enter(&*clock, WRITE, LATE).await.unwrap();
+    assert_eq!(clock.monotonic(), Duration::ZERO, "at once");
+    let mut second = Box::pin(gate.enter(&*clock, WRITE, LATE));
+    assert!(poll!(&mut second).is_pending(), "one at a time");
+    drop(write);
+    drop(second.await.unwrap());
+    let refused = gate.enter(&*clock, EVIDENCE, 4 * SECOND).await.err();
+    assert_eq!(refused, Some(Shut { until: 5 * SECOND, failing: true }));
+    drop(gate.enter(&*clock, EVIDENCE, LATE).await.unwrap());
+    assert_eq!(clock.monotonic(), 5 * SECOND, "half open");
+    gate.reached();
+    drop(gate.enter(&*clock, EVIDENCE, 6 * SECOND).await.unwrap());
+}
+
+#[tokio::test]
+async fn what_we_used_ourselves_is_no_reason_to_slow_down() {
+    let clock = clock();
+    let gate = Gate::new(Limits { at_once: 4, most: 4, windows: [Some(Window::new(10, 10 * SECOND)), None] });
+    departures(&gate, &clock, 9).await;
+    gate.used(clock.monotonic(), 0.95);
+    departures(&gate, &clock, 1).await;
+    assert_eq!(clock.monotonic(), Duration::ZERO, "the quota has counted that");
+}
+
+#[tokio::test]
+async fn a_large_tenant_has_a_larger_quota() {
+    let (clock, gates) = (clock(), Gates::default());
+    let url = Url::parse("https://graph.microsoft.com/v1.0/users").unwrap();
+    let mut request = budgeted(Service::Graph, &Method::GET, &url, None);
+    request.units = 3_500;
+    for (users, wait) in [(49, true), (500, true), (501, false)] {
+        gates.tenant_has(users);
+        let lane = gates.lane(&request);
+        let began = clock.monotonic();
+        drop(lane.enter(&*clock, Duration::MAX).await.unwrap());
+        drop(lane.enter(&*clock, Duration::MAX).await.unwrap());
+        assert_eq!(clock.monotonic() > began, wait, "{users} users");
+        clock.advance(11 * SECOND);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_cost_more_than_was_thought_is_counted_so() {
+    let (clock, gates) = (clock(), Gates::default());
+    let url = Url::parse("https://graph.microsoft.com/v1.0/users").unwrap();
+    let lane = gates.lane(&budgeted(Service::Graph, &Method::GET, &url, None));
+    drop(lane.enter(&*clock, LATE).await.unwrap());
+    lane.cost(clock.monotonic(), 3_500);
+    drop(lane.enter(&*clock, LATE).await.unwrap());
+    assert!(clock.monotonic() > 10 * SECOND, "all of the window was used up by it");
 }
 
 fn budgeted<'a>(service: Service, method: &'a Method, url: &'a Url, mailbox: Option<&'a str>) -> Budgeted<'a> {
@@ -223,7 +365,7 @@ fn a_fence_concerns_its_budget_only() {
     let url = |path: &str| Url::parse(&format!("https://graph.microsoft.com/v1.0/{path}")).unwrap();
     let (reports, users) = (url("auditLogs/signIns"), url("users"));
     let lane = |url| gates.lane(&budgeted(Service::Graph, &Method::GET, url, None));
-    lane(&reports).throttled(Duration::ZERO, Some(9 * SECOND));
+    lane(&reports).throttled(Duration::ZERO, after(Some(9 * SECOND)));
     assert!(lane(&reports).is_fenced(8 * SECOND) && !lane(&reports).is_fenced(9 * SECOND));
     assert!(!lane(&users).is_fenced(Duration::ZERO));
 }

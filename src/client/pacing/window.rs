@@ -40,6 +40,31 @@ impl Window {
         until
     }
 
+    /// The quota is another one.
+    pub(super) fn resize(&mut self, most: u32) {
+        self.most = most;
+    }
+
+    /// The share of the quota that the last moments took.
+    pub(super) fn used(&self, now: Duration) -> f64 {
+        let inside = self.left.iter().filter(|(at, _)| *at + self.length > now);
+        f64::from(inside.map(|(_, cost)| cost).sum::<u32>()) / f64::from(self.most.max(1))
+    }
+
+    /// A request for which `taken` was taken cost `cost`.
+    pub(super) fn correct(&mut self, now: Duration, taken: u32, cost: u32) {
+        if let Some(more) = cost.checked_sub(taken) {
+            return self.take(now, more);
+        }
+        let mut less = taken - cost;
+        for (_, cost) in self.left.iter_mut().rev() {
+            let given = less.min(*cost);
+            *cost -= given;
+            self.sum -= given;
+            less -= given;
+        }
+    }
+
     /// A request of this cost leaves.
     pub(super) fn take(&mut self, now: Duration, cost: u32) {
         let kept = self.length.saturating_mul(1 + 16 / self.most.max(1));
@@ -90,6 +115,21 @@ mod tests {
     fn a_smaller_share_is_slower_down_to_less_than_one_in_a_window() {
         assert_eq!(departures(Window::new(4, 10 * SECOND), 3, 0.5)[2], Duration::from_millis(10_500));
         assert_eq!(departures(Window::new(1, SECOND), 2, 0.25)[1], Duration::from_millis(4_200));
+    }
+
+    #[test]
+    fn what_was_taken_too_much_or_too_little_is_corrected() {
+        let mut window = Window::new(10, 10 * SECOND);
+        window.take(Duration::ZERO, 4);
+        window.take(SECOND, 4);
+        window.correct(SECOND, 4, 1);
+        assert_eq!(window.used(SECOND), 0.5);
+        window.correct(2 * SECOND, 1, 6);
+        assert_eq!(window.used(2 * SECOND), 1.0);
+        assert!(window.wait(2 * SECOND, 1, 1.0).is_some());
+        assert_eq!(window.used(Duration::from_millis(10_500)), 0.6, "the first has passed");
+        window.correct(11 * SECOND, 99, 0);
+        assert_eq!(window.used(11 * SECOND), 0.0, "never less than nothing");
     }
 
     #[test]

@@ -115,7 +115,7 @@ async fn a_tenant_that_goes_on_throttling_has_rejected() {
     let throttled = ResponseTemplate::new(429).insert_header("Retry-After", "1");
     let (sent, made) = answered(&block(), PATH, vec![throttled]).await;
     assert!(matches!(sent.outcome, SendOutcome::Rejected { status: 429, .. }));
-    assert_eq!(made, 5);
+    assert_eq!(made, 40);
 }
 
 #[tokio::test]

@@ -196,7 +196,9 @@ async fn count_users(tenant: &Reader, subjects: &[Subject<'_>]) -> Result<Option
         return Ok(None);
     }
     let path = GraphPath::v1().fixed("users").select("id").query("$count", "true").query("$top", "1");
-    Ok(Some(tenant.get::<Count>(&path).await?.count))
+    let count = tenant.get::<Count>(&path).await?.count;
+    tenant.note_users(count);
+    Ok(Some(count))
 }
 
 /// The accounts that targets belong to, by their object ids; for a device by its owner's name.

@@ -1,0 +1,67 @@
+//! A hundred accounts, end to end.
+
+use std::time::Duration;
+
+use staunch::journal::{Verdict, verify};
+
+use crate::{
+    accounts::{Planted, cut_first, many},
+    simulation::Simulation,
+    traffic::{Traffic, left_over},
+};
+
+const FEW: Planted = Planted { methods: 1, devices: 1, rules: true };
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_accounts_need_one_token_for_each_service_and_one_pool() {
+    let simulation = Simulation::start(&many(100, FEW)).await;
+    let contained = simulation.contain(&cut_first(&simulation.world.tenant)).await;
+    assert_eq!(contained.not_done(), [""; 0]);
+    assert_eq!(contained.summary.outcomes.len(), 800);
+    assert_eq!(left_over(&simulation.world.tenant), [""; 0]);
+    assert_eq!(verify(&contained.dir).verdict, Verdict::Consistent);
+    let traffic = Traffic::of(&simulation.world.tenant);
+    assert_eq!(traffic.tokens().values().sum::<usize>(), 2, "Graph and Exchange: {:?}", traffic.tokens());
+    let connections = simulation.world.server.connections();
+    println!(
+        "100 accounts: {} requests over {connections} connections, planned in {:?}, run in {:?}, last cut-off {:?} ms",
+        traffic.all.len(),
+        contained.planned,
+        contained.ran,
+        contained.summary.last_cut_off_ms
+    );
+    assert!(connections <= 128, "{connections}: hardly more than may be in flight at once");
+    assert_eq!(traffic.refused(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_shrinks_in_mid_run_costs_no_more_429s_than_are_in_flight() {
+    let simulation = Simulation::start(&many(100, FEW)).await;
+    let (tenant, clock) = (simulation.world.tenant.clone(), simulation.world.clock.clone());
+    // A limit of 300 writes in 150 s and of 500 units in 10 s: somebody else uses up the rest.
+    let squeeze = tokio::spawn(async move {
+        while tenant.incident().victims.len() * 3 > tenant.requests().iter().filter(|it| it.mutated).count() {
+            clock.sleep(Duration::from_millis(20)).await;
+        }
+        tenant.set(|settings| settings.throttling_percent = Some(10));
+        clock.sleep(Duration::from_secs(200)).await;
+        tenant.set(|settings| settings.throttling_percent = Some(100));
+    });
+    let contained = simulation.contain(&cut_first(&simulation.world.tenant)).await;
+    squeeze.abort();
+    assert_eq!(contained.not_done(), [""; 0]);
+    assert_eq!(left_over(&simulation.world.tenant), [""; 0]);
+    assert_eq!(verify(&contained.dir).verdict, Verdict::Consistent);
+    let traffic = Traffic::of(&simulation.world.tenant);
+    let bursts = traffic.bursts(50);
+    println!("squeezed: run in {:?}, {} of {} refused", contained.ran, traffic.refused(), traffic.all.len());
+    assert!(!bursts.is_empty(), "the window bound");
+    for burst in bursts {
+        println!("{burst:?}");
+        assert!(burst.count <= burst.in_flight, "{burst:?}");
+        assert!(
+            burst.last.duration_since(burst.first).as_millis() <= 50,
+            "nobody left after the first answer: {burst:?}"
+        );
+    }
+}
