@@ -126,10 +126,11 @@ impl Commit {
         let last = last.rsplit(|b| *b == b'\n').next().unwrap_or_default();
         self.prev = sha256_hex(last);
         self.tree = Tree::of(bytes.split_inclusive(|b| *b == b'\n').filter_map(|line| line.strip_suffix(b"\n")));
-        self.must_resume = true;
         for line in lines {
             self.count(&line.record);
         }
+        // Also where the lines say that the run was taken up before: not by this process.
+        self.must_resume = true;
     }
 
     /// Signs from now on, beginning with the next line that asks for it.
