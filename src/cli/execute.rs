@@ -8,11 +8,12 @@ use crate::{
         Context,
         args::Approving,
         connect::Connected,
+        decide::{self, Resumption},
         exit::{Exit, Failure, OrFail as _},
         progress::Live,
-        prompt, runs,
+        prompt, runs, stopped,
     },
-    engine::{self, Deps, Options, Stop, Summary},
+    engine::{self, Deps, EngineError, Options, Stop, Summary},
     journal::{
         Anchor, Approval, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader, Tool, sha256_hex,
     },
@@ -111,11 +112,11 @@ pub(crate) async fn resumed(
     context: &Context,
     connected: &Connected,
     approved: Approved,
-    (journal, history): (Journal, History),
-    by: &str,
+    journal: Journal,
+    resumption: Resumption,
 ) -> Result<Exit, Failure> {
     note_elsewhere(context, "taken up again under a new key; note it too", journal.anchor());
-    drive(context, connected, approved, journal, Some((history, by.to_owned()))).await
+    drive(context, connected, approved, journal, Some(resumption)).await
 }
 
 async fn drive(
@@ -123,7 +124,7 @@ async fn drive(
     connected: &Connected,
     approved: Approved,
     journal: Journal,
-    history: Option<(History, String)>,
+    resumption: Option<Resumption>,
 ) -> Result<Exit, Failure> {
     let stop = Stop::default();
     let listener = tokio::spawn(listen(context.out, stop.clone()));
@@ -138,14 +139,16 @@ async fn drive(
         stop,
     };
     let options = Options { matching_reads: context.global.verify.matching_reads(), ..Options::default() };
-    let ran = match &history {
+    let stopped = |error: EngineError| stopped::failure(&run_dir, &plan, &error);
+    let ran = match resumption {
         None => engine::run(approved, deps, options).await,
-        Some((history, by)) => engine::resume(approved, deps, options, history, by).await,
+        Some(Resumption { history, by, decisions }) => {
+            let taken_up = engine::take_up(approved, deps, options, &history, &by).await.map_err(stopped)?;
+            decide::settle(context, taken_up, &by, &decisions).await?.go_on().await
+        }
     };
     listener.abort();
-    let summary = ran.or_fail(Exit::CouldNotRun).map_err(|failure| {
-        failure.hint(format!("what was done is on record; go on with `staunch resume {}`", run_dir.display()))
-    })?;
+    let summary = ran.map_err(stopped)?;
     let report = Report::read(&run_dir).or_fail(Exit::NotVerified)?;
     context.out.data(&report, || report.terminal(context.out.width(), context.out.colors()))?;
     if let Some(anchor) = &report.status.anchor {

@@ -6,6 +6,7 @@ mod auth;
 mod commands;
 mod config;
 mod connect;
+mod decide;
 mod execute;
 mod exit;
 mod hygiene;
@@ -14,6 +15,7 @@ mod planning;
 mod progress;
 mod prompt;
 mod runs;
+mod stopped;
 
 use std::{io, process::ExitCode, sync::Arc};
 

@@ -10,6 +10,7 @@ mod error;
 mod evidence;
 mod folder;
 mod hash;
+mod hooks;
 mod ledger;
 mod merkle;
 mod note;
@@ -32,10 +33,12 @@ pub use error::JournalError;
 pub use evidence::read_head;
 pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool};
 pub use hash::sha256_hex;
+#[doc(hidden)]
+pub use hooks::{Crash, Leaves};
 pub use ledger::Earlier;
 pub use note::{Vkey, VkeyError};
 pub use prove::{ProofError, Proven, check_proof, prove};
-pub use record::{Approval, Continues, EvidenceRef, FileRef, Line, Purpose, Record, SentOutcome, Torn};
+pub use record::{Approval, Continues, EvidenceRef, FileRef, Found, Line, Purpose, Record, Said, SentOutcome, Torn};
 pub use verify::{Finding, Trust, Verdict, Verification, verify, verify_with};
 pub use writer::{Closing, Journal};
 

@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod decide;
 mod demo;
 mod doctor;
 mod guards;
