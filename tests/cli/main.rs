@@ -12,6 +12,7 @@ mod bad_input;
 mod decide;
 mod demo;
 mod doctor;
+mod full_disk;
 mod guards;
 mod interrupt;
 mod kill;
