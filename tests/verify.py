@@ -7,7 +7,7 @@ from verify_tools import load, opened, read, root, sha, unbase
 
 CODES = {"authentic": 0, "consistent": 50, "open": 51, "torn-tail": 52, "broken": 5}
 SIGNED = {"run-opened", "approved", "stage-ended", "resumed", "interrupted"}  # kinds of line after which a note is due
-KINDS = SIGNED | {"stage-started", "observed", "sealed", "intent", "sent", "verified", "ended", "closed"}
+KINDS = SIGNED | set("stage-started observed sealed intent sent reconciled decided verified ended closed".split())
 TORN = r"((evidence|checkpoints)/)?[a-z0-9.-]+\.torn(\.\d+)?"
 AT_CLOSE = {"manifest.json", "journal.sha256", "seal.note"}
 LATER = {"seal.tsr", "seal.sig"}  # may be added to a closed run

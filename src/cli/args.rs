@@ -230,6 +230,10 @@ pub(crate) struct ResumeArgs {
     /// Digest of the plan, for a run that died before its approval was on record
     #[arg(long, value_name = "DIGEST")]
     pub(crate) approve: Option<String>,
+    /// What became of a change that was under way and that reading cannot settle; asked for on a terminal. `unknown` gives
+    /// it up and goes on with the others
+    #[arg(long = "decide", value_name = "CHANGE=applied|not-applied|unknown")]
+    pub(crate) decisions: Vec<String>,
     #[command(flatten)]
     pub(crate) approving: Approving,
 }

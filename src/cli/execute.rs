@@ -10,12 +10,13 @@ use crate::{
         args::Approving,
         connect::Connected,
         custody,
+        decide::{self, Decisions, Resumption},
         exit::{Exit, Failure, OrFail as _},
         program,
         progress::Live,
-        prompt, runs,
+        prompt, runs, stopped,
     },
-    engine::{self, Deps, Options, Stop, Summary},
+    engine::{self, Deps, EngineError, Options, Stop, Summary},
     journal::{
         Anchor, Approval, Handling, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader,
         sha256_hex,
@@ -129,6 +130,7 @@ pub(crate) async fn resumed(
     path: &Path,
     file: PlanFile,
     digest: Option<String>,
+    decisions: Decisions,
 ) -> Result<Exit, Failure> {
     let Approver { context, connected, approving } = *approver;
     let keep = Keep::again(connected, path, approving.store.as_ref())?;
@@ -141,9 +143,8 @@ pub(crate) async fn resumed(
     };
     note_elsewhere(context, "taken up again under a new key; note it too", journal.anchor());
     let by = operator(approving.by.as_deref());
-    let exit = drive(context, connected, approved, journal, Some((history, by))).await?;
-    let exit = keep.copy(context, path, exit).await;
-    Ok(exit)
+    let exit = drive(context, connected, approved, journal, Some(Resumption { history, by, decisions })).await?;
+    Ok(keep.copy(context, path, exit).await)
 }
 
 async fn drive(
@@ -151,7 +152,7 @@ async fn drive(
     connected: &Connected,
     approved: Approved,
     journal: Journal,
-    history: Option<(History, String)>,
+    resumption: Option<Resumption>,
 ) -> Result<Exit, Failure> {
     let key = journal.anchor().vkey.clone();
     let stop = Stop::default();
@@ -167,14 +168,16 @@ async fn drive(
         stop,
     };
     let options = Options { matching_reads: context.global.verify.matching_reads(), ..Options::default() };
-    let ran = match &history {
+    let stopped = |error: EngineError| stopped::failure(&run_dir, &plan, &error);
+    let ran = match resumption {
         None => engine::run(approved, deps, options).await,
-        Some((history, by)) => engine::resume(approved, deps, options, history, by).await,
+        Some(Resumption { history, by, decisions }) => {
+            let taken_up = engine::take_up(approved, deps, options, &history, &by).await.map_err(stopped)?;
+            decide::settle(context, taken_up, &by, &decisions).await?.go_on().await
+        }
     };
     listener.abort();
-    let summary = ran.or_fail(Exit::CouldNotRun).map_err(|failure| {
-        failure.hint(format!("what was done is on record; go on with `staunch resume {}`", run_dir.display()))
-    })?;
+    let summary = ran.map_err(stopped)?;
     let report = Report::read_with(&run_dir, &Known::actions(&|id| REGISTRY.meta(id))).or_fail(Exit::NotVerified)?;
     context.out.data(&report, || report.terminal(context.out.width(), context.out.colors()))?;
     if let Some(anchor) = &report.status.anchor {

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod connect;
 mod custody;
+mod decide;
 mod execute;
 mod exit;
 mod hygiene;
@@ -17,6 +18,7 @@ mod program;
 mod progress;
 mod prompt;
 mod runs;
+mod stopped;
 
 use std::{io, process::ExitCode, sync::Arc};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dialoguer::{Input, MultiSelect, Password};
+use dialoguer::{Input, MultiSelect, Password, Select};
 use secrecy::SecretString;
 use serde_json::Value;
 
@@ -11,6 +11,9 @@ use crate::{
         exit::{Exit, Failure},
         planning::candidate_line,
     },
+    engine::Undecided,
+    journal::Said,
+    model::json_for_terminal,
     plan::{PlanFile, Question, pick_key},
     playbook::{InputDecl, parse_input},
 };
@@ -47,6 +50,19 @@ pub(crate) fn approve(file: &PlanFile) -> Result<(), Failure> {
         return Ok(());
     }
     Err(Failure::new(Exit::Refused, "not approved; nothing was changed"))
+}
+
+/// Asks what became of a call that reading could not settle; nothing is chosen beforehand.
+pub(crate) fn decide(question: &Undecided) -> Result<Said, Failure> {
+    let Undecided { change, call, reason } = question;
+    let prompt = format!("{change}: did {} take effect? ({})", json_for_terminal(call), json_for_terminal(reason));
+    let answers = [
+        ("it took effect", Said::Applied),
+        ("it did not: send it again", Said::NotApplied),
+        ("nobody can say: give it up", Said::Unknown),
+    ];
+    let chosen = Select::new().with_prompt(prompt).items(answers.map(|(words, _)| words)).interact().map_err(gone)?;
+    Ok(answers.get(chosen).map_or(Said::Unknown, |(_, said)| *said))
 }
 
 /// Asks for a passphrase, without showing it.

@@ -7,6 +7,7 @@ mod lane;
 mod past;
 mod progress;
 mod recorded;
+mod resume;
 mod run;
 mod seal;
 mod stop;
@@ -14,6 +15,7 @@ mod verify;
 mod work;
 
 pub use progress::{Event, Progress};
-pub use run::{Deps, EngineError, Options, Summary, resume, run};
+pub use resume::{TakenUp, Undecided, resume, take_up};
+pub use run::{Deps, EngineError, Options, Summary, run};
 pub use seal::{SealError, check_recipient};
 pub use stop::Stop;

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{
-    journal::{History, Line, Purpose, Record, SentOutcome},
+    journal::{History, Line, Purpose, Record, Said, SentOutcome},
     model::Outcome,
 };
 
@@ -28,8 +28,25 @@ pub(crate) struct ChangePast {
     pub(crate) intents: u32,
     /// Calls whose acceptance is on record.
     pub(crate) accepted: BTreeSet<u32>,
-    /// Whether the newest intent has no result that settles it.
-    pub(crate) open: bool,
+    /// The newest call, where it has no result that settles it.
+    pub(crate) open: Option<OpenCall>,
+    /// What a person said of it.
+    pub(crate) said: Option<(Said, String)>,
+}
+
+impl ChangePast {
+    /// All calls that were sent, as far as anybody knows.
+    pub(crate) fn sent(&self) -> BTreeSet<u32> {
+        self.accepted.iter().copied().chain(self.open.as_ref().map(|open| open.index)).collect()
+    }
+}
+
+/// A call of which it is not known whether it took effect.
+#[derive(Clone, Debug)]
+pub(crate) struct OpenCall {
+    /// Index of the call in the change.
+    pub(crate) index: u32,
+    pub(crate) client_request_id: String,
 }
 
 impl Past {
@@ -55,19 +72,23 @@ impl Past {
             Record::Observed { change, state, purpose: Purpose::Before, .. } => {
                 self.of_change(change).before.clone_from(state);
             }
-            Record::Intent { change, wanted, .. } => {
+            Record::Intent { change, call, client_request_id, wanted, .. } => {
                 let of = self.of_change(change);
                 of.wanted = Some(wanted.clone());
                 of.intents += 1;
-                of.open = true;
+                of.open = Some(OpenCall { index: *call, client_request_id: client_request_id.clone() });
+                of.said = None;
             }
             Record::Sent { change, call, outcome, .. } => {
                 let of = self.of_change(change);
-                of.open = *outcome == SentOutcome::Unknown;
+                if *outcome != SentOutcome::Unknown {
+                    of.open = None;
+                }
                 if matches!(outcome, SentOutcome::Accepted | SentOutcome::NotFound) {
                     of.accepted.insert(*call);
                 }
             }
+            Record::Decided { change, said, by, .. } => self.of_change(change).said = Some((*said, by.clone())),
             Record::Ended { change, outcome, .. } => self.of_change(change).ended = Some(*outcome),
             _ => {}
         }

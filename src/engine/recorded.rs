@@ -1,7 +1,9 @@
 //! The one way to the tenant for a change: through the record. Holds the sender, and lets nobody else have it.
 //!
-//! A [`Snapshot`] exists only when an object's state and exact bytes are on record, and without one nothing can be
-//! sent; the intent is durable before the request leaves, and the answer before anybody hears of it.
+//! A [`Snapshot`] exists only when an object's state and exact bytes were handed to the journal, and without one nothing
+//! can be sent. The journal writes in the order in which it is handed lines and nothing after a line that failed, so
+//! waiting for the intent is waiting for all before it: when the request leaves, snapshot and intent are durable, and so
+//! are the answers to all requests of the lane before it.
 
 use serde_json::Value;
 use uuid::Uuid;
@@ -9,12 +11,15 @@ use uuid::Uuid;
 use crate::{
     action::{DynAction, ErasedSeen, LensError},
     client::{Reader, Secrets, SendOutcome, Sender, Sent},
-    engine::{past::ChangePast, run::EngineError},
+    engine::{
+        past::{ChangePast, OpenCall},
+        run::EngineError,
+    },
     journal::{Journal, Purpose, Record, SentOutcome},
     model::{Call, Target},
 };
 
-/// Proof that the state of a change's object is on record.
+/// Proof that the state of a change's object is on record, or will be before any later line is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Snapshot(());
 
@@ -65,17 +70,17 @@ impl RecordedSender {
             Err(reason) => (None, Vec::new(), Some(reason.clone())),
         };
         let record = Record::Observed { change: change.to_owned(), state, caveats, error, purpose };
-        self.journal.append(record, trace.take()).await?;
+        self.journal.post(record, trace.take())?;
         Ok(seen.map(|seen| (seen, Snapshot(()))))
     }
 
-    /// Intent, call, result: in this order, each durable before the next.
+    /// Intent, call, result: in this order. The intent is durable before the call, the result before the next intent.
     pub(crate) async fn send(
         &self,
         _: Snapshot,
         intent: Intent<'_>,
         secrets: &Secrets,
-    ) -> Result<SendOutcome, EngineError> {
+    ) -> Result<(SendOutcome, OpenCall), EngineError> {
         let id = Uuid::new_v4().to_string();
         let Intent { change, index, call, wanted } = intent;
         let record = Record::Intent {
@@ -92,15 +97,15 @@ impl RecordedSender {
         let record = Record::Sent {
             change: change.to_owned(),
             call: index,
-            client_request_id: id,
+            client_request_id: id.clone(),
             outcome: word,
             status: exchanges.last().and_then(|exchange| exchange.status),
             reason,
             code,
             warnings,
         };
-        self.journal.append(record, exchanges).await?;
-        Ok(outcome)
+        self.journal.post(record, exchanges)?;
+        Ok((outcome, OpenCall { index, client_request_id: id }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use jiff::Timestamp;
 use tokio::task::JoinSet;
 
@@ -14,7 +14,7 @@ use crate::{
     action::{ContractError, Registry},
     client::{Reader, Session},
     engine::{Event, Progress, Stop, lane::Lane, past::Past, recorded::RecordedSender},
-    journal::{Closing, History, Journal, JournalError, Record},
+    journal::{Closing, Journal, JournalError, Record, Said},
     model::{Change, Clock, Effect, Item, Outcome},
     plan::{Approved, Decision, Plan, PlanStage, PlanStep},
     playbook::{Gate, OnError, When},
@@ -109,6 +109,8 @@ pub(crate) struct Run {
 #[derive(Default)]
 struct Shared {
     outcomes: BTreeMap<String, Outcome>,
+    /// What persons said of calls that reading could not settle, and who.
+    said: BTreeMap<String, (Said, String)>,
     last_cut: Option<Timestamp>,
     halted: Option<String>,
 }
@@ -122,36 +124,10 @@ pub(crate) type Verifications = Mutex<JoinSet<Result<(), EngineError>>>;
 /// When the record cannot be written; then nothing more is sent.
 pub async fn run(approved: Approved, deps: Deps, options: Options) -> Result<Summary, EngineError> {
     approve(&approved, &deps.journal).await?;
-    drive(Run::new(approved, deps, options, Past::default())).await
+    drive(Arc::new(Run::new(approved, deps, options, Past::default()))).await
 }
 
-/// Goes on with a run that did not end: first settles what is not known, then does what is left.
-///
-/// # Errors
-/// As [`run`].
-pub async fn resume(
-    approved: Approved,
-    deps: Deps,
-    options: Options,
-    history: &History,
-    by: &str,
-) -> Result<Summary, EngineError> {
-    let records = u64::try_from(history.lines.len()).unwrap_or(u64::MAX);
-    let record = Record::Resumed {
-        records,
-        torn: history.torn.clone(),
-        by: by.to_owned(),
-        continues: history.continues.clone(),
-    };
-    deps.journal.append(record, Vec::new()).await?;
-    if !history.lines.iter().any(|line| matches!(line.record, Record::Approved { .. })) {
-        approve(&approved, &deps.journal).await?;
-    }
-    let past = Past::of(history, &cuts(approved.plan(), deps.registry));
-    drive(Run::new(approved, deps, options, past)).await
-}
-
-async fn approve(approved: &Approved, journal: &Journal) -> Result<(), EngineError> {
+pub(crate) async fn approve(approved: &Approved, journal: &Journal) -> Result<(), EngineError> {
     let Decision { digest, by, how } = approved.decision().clone();
     let overrides = approved.plan().overrides.clone();
     journal.append(Record::Approved { digest, by, how, overrides }, Vec::new()).await?;
@@ -159,37 +135,54 @@ async fn approve(approved: &Approved, journal: &Journal) -> Result<(), EngineErr
 }
 
 /// The changes that end access.
-fn cuts(plan: &Plan, registry: Registry) -> BTreeSet<String> {
+pub(crate) fn cuts(plan: &Plan, registry: Registry) -> BTreeSet<String> {
     let cuts =
         |change: &&Change| registry.get(&change.action).is_some_and(|action| action.meta().effect == Effect::Cut);
     plan.changes().filter(cuts).map(|change| change.id.clone()).collect()
 }
 
-async fn drive(run: Run) -> Result<Summary, EngineError> {
-    let run = Arc::new(run);
+pub(crate) async fn drive(run: Arc<Run>) -> Result<Summary, EngineError> {
     let verifications = Verifications::default();
+    let ran = run_stages(&run, &verifications).await;
+    if ran.is_err() {
+        run.stop.request();
+    }
+    all_of(ran, settle_all(&verifications).await)?;
+    finish(&run).await
+}
+
+async fn run_stages(run: &Arc<Run>, verifications: &Verifications) -> Result<(), EngineError> {
     for stage in &run.plan.stages {
         if run.stop.requested() {
             break;
         }
         if stage.steps.iter().any(|step| matches!(step.when, When::Outcome { .. })) {
-            settle_all(&verifications).await?;
+            settle_all(verifications).await?;
         }
-        run_stage(&run, stage, &verifications).await?;
+        run_stage(run, stage, verifications).await?;
         if matches!(stage.gate, Gate::Verified) {
-            settle_all(&verifications).await?;
+            settle_all(verifications).await?;
         }
     }
-    settle_all(&verifications).await?;
-    finish(&run).await
+    Ok(())
+}
+
+/// Both, or the error that says more: one that tells where results were put, or else the first.
+pub(crate) fn all_of(first: Result<(), EngineError>, then: Result<(), EngineError>) -> Result<(), EngineError> {
+    let spilled = |ended: &Result<(), EngineError>| match ended {
+        Err(EngineError::Journal(error)) => error.spilled().is_some(),
+        _ => false,
+    };
+    if spilled(&then) && !spilled(&first) { then.and(first) } else { first.and(then) }
 }
 
 async fn settle_all(verifications: &Verifications) -> Result<(), EngineError> {
     let mut tasks = std::mem::take(&mut *lock(verifications));
+    let mut settled = Ok(());
     while let Some(done) = tasks.join_next().await {
-        done??;
+        settled = all_of(settled, done.map_err(EngineError::from).flatten());
     }
-    Ok(())
+    settled
 }
 
 async fn run_stage(run: &Arc<Run>, stage: &PlanStage, verifications: &Verifications) -> Result<(), EngineError> {
@@ -198,9 +191,18 @@ async fn run_stage(run: &Arc<Run>, stage: &PlanStage, verifications: &Verificati
     }
     run.progress.event(Event::Stage { id: stage.id.clone() });
     let lanes = lanes(stage);
-    stream::iter(lanes.into_values().map(Ok))
-        .try_for_each_concurrent(run.options.concurrency, |changes| Lane { run, changes, verifications }.run())
-        .await?;
+    let mut lanes = stream::iter(lanes.into_values())
+        .map(|changes| Lane { run, changes, verifications }.run())
+        .buffer_unordered(run.options.concurrency);
+    let mut ran = Ok(());
+    while let Some(lane) = lanes.next().await {
+        if lane.is_err() {
+            // What the other lanes have sent is to be answered and kept; nothing more is begun.
+            run.stop.request();
+        }
+        ran = all_of(ran, lane);
+    }
+    ran?;
     if run.stop.requested() {
         return Ok(());
     }
@@ -244,10 +246,12 @@ async fn finish(run: &Run) -> Result<Summary, EngineError> {
 }
 
 impl Run {
-    fn new(approved: Approved, deps: Deps, options: Options, past: Past) -> Self {
+    pub(crate) fn new(approved: Approved, deps: Deps, options: Options, past: Past) -> Self {
         let Deps { session, registry, journal, clock, progress, stop } = deps;
         let outcomes =
             past.changes.iter().filter_map(|(id, past)| past.ended.map(|outcome| (id.clone(), outcome))).collect();
+        let said =
+            past.changes.iter().filter_map(|(id, past)| past.said.clone().map(|said| (id.clone(), said))).collect();
         Self {
             plan: approved.plan().clone(),
             registry,
@@ -260,7 +264,7 @@ impl Run {
             stop,
             options,
             past,
-            shared: Mutex::new(Shared { outcomes, ..Shared::default() }),
+            shared: Mutex::new(Shared { outcomes, said, ..Shared::default() }),
         }
     }
 
@@ -290,6 +294,16 @@ impl Run {
         drop(shared);
         let (change, reason) = (change.id.clone(), reason.to_owned());
         self.progress.event(Event::Ended { change, outcome, reason });
+    }
+
+    /// What a person said of a change's open call, and who.
+    pub(crate) fn said(&self, change: &str) -> Option<(Said, String)> {
+        lock(&self.shared).said.get(change).cloned()
+    }
+
+    /// Notes what a person said; for the record, `Record::Decided` is written as well.
+    pub(crate) fn note_said(&self, change: &str, said: Said, by: &str) {
+        lock(&self.shared).said.insert(change.to_owned(), (said, by.to_owned()));
     }
 
     /// Why a change must not be begun: the run was halted, or the step's condition is not met.

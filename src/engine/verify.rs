@@ -125,7 +125,7 @@ impl Verification {
             state: state.clone(),
             error: error.clone(),
         };
-        run.journal.append(record, exchanges).await?;
+        run.journal.post(record, exchanges)?;
         let outcome = match (verdict, self.synced) {
             (Verdict::Holds, false) => Outcome::Done,
             (Verdict::Holds, true) => Outcome::DoneWillRevert,

@@ -1,6 +1,6 @@
 //! One change: observe, compare, intend, send. Evidence and intent are on disk before anything is sent.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::Value;
 
@@ -9,13 +9,13 @@ use crate::{
     client::{Secrets, SendOutcome},
     engine::{
         lane::Step,
-        past::ChangePast,
+        past::{ChangePast, OpenCall},
         recorded::{Intent, Snapshot},
         run::{EngineError, Run},
         seal,
         verify::{Ending, Verification},
     },
-    journal::Purpose,
+    journal::{Found, Purpose, Record, Said},
     model::{Call, CaveatKind, Change, Goal, OnRejection, Outcome, Replay, Target, Untrusted, Verdict, diff},
     plan::handed_over,
 };
@@ -42,8 +42,8 @@ pub(crate) struct Standing {
 enum Delivery {
     /// Accepted; perhaps with something worth saying.
     Accepted(Option<String>),
-    /// The answer to a call of this class was lost, for this reason.
-    Lost(Replay, String),
+    /// The answer to this call was lost, for this reason.
+    Lost(OpenCall, String),
     /// The change has ended.
     Ended(Outcome, String),
     /// To be tried again at the end of the lane.
@@ -71,29 +71,105 @@ impl Work<'_> {
 
     /// A change of which something was sent, by a process that did not live to see the end.
     pub(crate) async fn recover(self, past: ChangePast) -> Result<Step, EngineError> {
-        let snapshot = Snapshot::on_record(&past);
-        let (Some(snapshot), Some(before), Some(wanted)) = (snapshot, past.before, past.wanted) else {
+        let Some(standing) = self.before(&past) else {
             return self.begin().await;
         };
-        let ending = Ending { before: Some(before.clone()), ..Ending::of(self.change) };
-        let standing = Standing { snapshot, target: self.change.target.clone(), before, wanted, ending };
         let all = u32::try_from(self.change.calls.len())
             .is_ok_and(|calls| (0..calls).all(|call| past.accepted.contains(&call)));
         if all {
             return Ok(self.verify(standing, Some("accepted before the run was interrupted".to_owned())));
         }
-        let new_may_be_lost = past.open && self.change.calls.iter().any(|call| call.replay == Replay::New);
-        match self.remaining(&standing, self.patience(past.open)).await? {
-            Remaining::Nothing => {
+        // An open call was looked for with patience when the run was taken up.
+        let waits = if past.open.is_some() { &[Duration::ZERO] } else { self.run.options.probes.as_slice() };
+        let remaining = self.remaining(&standing, waits).await?;
+        let open = past.open.as_ref().map(|open| open.index);
+        let (found, why) = self.found(open, &past.sent(), &remaining);
+        match (found, remaining) {
+            (_, Remaining::Nothing) => {
                 Ok(self.verify(standing, Some("it took effect before the run was interrupted".to_owned())))
             }
-            Remaining::Calls(calls) if new_may_be_lost && calls.iter().any(|call| call.replay == Replay::New) => {
-                let reason = "the run was interrupted while it created an object, and reading does not show it";
-                self.end(standing.ending, Outcome::Unknown, reason).await
-            }
-            Remaining::Calls(calls) => self.deliver(standing, calls).await,
-            Remaining::Unreadable(reason) => self.end(standing.ending, Outcome::Unknown, &reason).await,
+            (Found::Indeterminate, remaining) => self.by_decision(standing, remaining, &why).await,
+            (_, Remaining::Calls(calls)) => self.deliver(standing, calls).await,
+            (_, Remaining::Unreadable(_)) => self.end(standing.ending, Outcome::Unknown, &why).await,
         }
+    }
+
+    /// Looks for the effect of an open call, and records what was found.
+    pub(crate) async fn settle(&self, past: ChangePast) -> Result<Option<(Found, String)>, EngineError> {
+        let (Some(open), Some(standing)) = (&past.open, self.before(&past)) else {
+            return Ok(None);
+        };
+        let remaining = self.remaining(&standing, self.patience()).await?;
+        Ok(Some(self.reconciled(open, &past.sent(), &remaining).await?))
+    }
+
+    /// Records what reading showed of an open call; `sent` are all calls that were sent, the open one among them.
+    async fn reconciled(
+        &self,
+        open: &OpenCall,
+        sent: &BTreeSet<u32>,
+        remaining: &Remaining,
+    ) -> Result<(Found, String), EngineError> {
+        let (found, reason) = self.found(Some(open.index), sent, remaining);
+        let OpenCall { index: call, client_request_id } = open.clone();
+        let change = self.change.id.clone();
+        let record = Record::Reconciled { change, call, client_request_id, found, reason: reason.clone() };
+        self.run.record(record).await?;
+        Ok((found, reason))
+    }
+
+    /// What is left to send says whether an open call took effect. A creation that does not show may show later.
+    fn found(&self, open: Option<u32>, sent: &BTreeSet<u32>, remaining: &Remaining) -> (Found, String) {
+        let left = match remaining {
+            Remaining::Nothing => return (Found::Applied, "reading shows the wanted state".to_owned()),
+            Remaining::Unreadable(reason) => {
+                return (Found::Indeterminate, format!("the object cannot be read: {reason}"));
+            }
+            Remaining::Calls(left) => left,
+        };
+        if left.iter().any(|call| call.replay == Replay::New && self.was_sent(call, sent)) {
+            return (Found::Indeterminate, "it creates an object, and reading does not show it".to_owned());
+        }
+        let open = open.map(|open| BTreeSet::from([open])).unwrap_or_default();
+        if open.is_empty() || left.iter().any(|call| self.was_sent(call, &open)) {
+            return (Found::NotApplied, "reading does not show the wanted state".to_owned());
+        }
+        (Found::Applied, "reading shows the effect of this call".to_owned())
+    }
+
+    /// Whether what a call does was sent before, as one of these calls of the change.
+    fn was_sent(&self, call: &Call, sent: &BTreeSet<u32>) -> bool {
+        (0..).zip(&self.change.calls).any(|(at, planned)| sent.contains(&at) && call.does_as(planned))
+    }
+
+    /// Whether what is left may be sent after an answer was lost: never a second creation.
+    fn may_send_again(&self, left: &[Call], sent: &BTreeSet<u32>) -> bool {
+        left.iter().all(|call| call.replay.repeatable() || !self.was_sent(call, sent))
+    }
+
+    /// Goes on as a person decided; nobody having done so, the change ends here.
+    async fn by_decision(self, standing: Standing, remaining: Remaining, why: &str) -> Result<Step, EngineError> {
+        let (said, by) = match self.run.said(&self.change.id) {
+            Some((said, by)) => (said, format!(", and {} decided", Untrusted::from(by).term())),
+            None => (Said::Unknown, String::new()),
+        };
+        let why = format!("the run was interrupted; {why}{by}");
+        match (said, remaining) {
+            (Said::Applied, _) => Ok(self.verify(standing, Some(format!("{why} that it took effect")))),
+            (Said::NotApplied, Remaining::Calls(calls)) => self.deliver(standing, calls).await,
+            (Said::NotApplied, _) => {
+                self.end(standing.ending, Outcome::Failed, &format!("{why} that it did not take effect")).await
+            }
+            (Said::Unknown, _) => self.end(standing.ending, Outcome::Unknown, &why).await,
+        }
+    }
+
+    /// Where a change stood when its snapshot was taken, by the record of an earlier process.
+    fn before(&self, past: &ChangePast) -> Option<Standing> {
+        let snapshot = Snapshot::on_record(past)?;
+        let (before, wanted) = (past.before.clone()?, past.wanted.clone()?);
+        let ending = Ending { before: Some(before.clone()), ..Ending::of(self.change) };
+        Some(Standing { snapshot, target: self.change.target.clone(), before, wanted, ending })
     }
 
     fn standing(&self, seen: ErasedSeen, snapshot: Snapshot) -> Result<Standing, EngineError> {
@@ -130,18 +206,21 @@ impl Work<'_> {
         let secrets = seal::make(self.run, self.change, &calls).await?;
         let mut resends = 0;
         loop {
-            let (class, reason) = match self.series(&mut standing, &calls, &secrets).await? {
+            let (open, reason) = match self.series(&mut standing, &calls, &secrets).await? {
                 Delivery::Accepted(note) => return Ok(self.accepted(standing, note)),
                 Delivery::Later => return Ok(Step::Later),
                 Delivery::Ended(outcome, reason) => return self.end(standing.ending, outcome, &reason).await,
-                Delivery::Lost(class, reason) => (class, reason),
+                Delivery::Lost(open, reason) => (open, reason),
             };
-            let unknown = match self.remaining(&standing, &self.run.options.probes).await? {
+            let remaining = self.remaining(&standing, &self.run.options.probes).await?;
+            let sent = (0..=open.index).collect();
+            self.reconciled(&open, &sent, &remaining).await?;
+            let unknown = match remaining {
                 Remaining::Nothing => {
                     let note = format!("the answer was lost ({reason}); reading shows that it took effect");
                     return Ok(self.accepted(standing, Some(note)));
                 }
-                Remaining::Calls(rest) if may_send_again(class, &rest) && resends < self.run.options.resends => {
+                Remaining::Calls(rest) if self.may_send_again(&rest, &sent) && resends < self.run.options.resends => {
                     (calls, resends) = (rest, resends + 1);
                     continue;
                 }
@@ -189,11 +268,11 @@ impl Work<'_> {
     ) -> Result<Delivery, EngineError> {
         let index = u32::try_from(index).unwrap_or(u32::MAX);
         let intent = Intent { change: &self.change.id, index, call, wanted: &standing.wanted };
-        let outcome = self.run.tenant.send(standing.snapshot, intent, secrets).await?;
-        Ok(self.judge_answer(call, outcome))
+        let (outcome, sent) = self.run.tenant.send(standing.snapshot, intent, secrets).await?;
+        Ok(self.judge_answer(call, outcome, sent))
     }
 
-    fn judge_answer(&self, call: &Call, outcome: SendOutcome) -> Delivery {
+    fn judge_answer(&self, call: &Call, outcome: SendOutcome, sent: OpenCall) -> Delivery {
         match outcome {
             SendOutcome::Accepted => Delivery::Accepted(None),
             SendOutcome::NotFound if call.replay == Replay::Delete => {
@@ -208,7 +287,7 @@ impl Work<'_> {
                 format!("the tenant refused: {status} {} {}", Untrusted::from(code).term(), message.term()),
             ),
             SendOutcome::NotSent { reason } => Delivery::Ended(Outcome::Failed, format!("nothing was sent: {reason}")),
-            SendOutcome::Unknown { reason } => Delivery::Lost(call.replay, reason),
+            SendOutcome::Unknown { reason } => Delivery::Lost(sent, reason),
         }
     }
 
@@ -230,12 +309,12 @@ impl Work<'_> {
 
     /// How long a resumed run looks for the effect of a call. The secret of a dead process is gone: what it set may
     /// show late, and must not be set a second time.
-    fn patience(&self, open: bool) -> &[Duration] {
+    fn patience(&self) -> &[Duration] {
         let options = &self.run.options;
-        match open {
-            false => &[Duration::ZERO],
-            true if self.change.calls.iter().any(|call| !call.secrets.is_empty()) => &options.probes_of_secrets,
-            true => &options.probes,
+        if self.change.calls.iter().any(|call| !call.secrets.is_empty()) {
+            &options.probes_of_secrets
+        } else {
+            &options.probes
         }
     }
 
@@ -298,9 +377,4 @@ enum Remaining {
     Nothing,
     Calls(Vec<Call>),
     Unreadable(String),
-}
-
-/// Whether what is left may be sent after an answer was lost: never a second creation.
-fn may_send_again(lost: Replay, rest: &[Call]) -> bool {
-    lost.repeatable() || rest.iter().all(|call| call.replay.repeatable())
 }

@@ -3,9 +3,7 @@
 
 use std::{
     collections::BTreeMap,
-    env,
     fs::File,
-    io::Write as _,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
 };
@@ -22,6 +20,7 @@ use crate::{
         evidence::{Exhibit, file_ref},
         folder::{CHECKPOINTS, EVIDENCE, JOURNAL, SEAL_NOTE},
         hash::{ZEROS, hex, sha256_hex},
+        hooks::{Crash, Hooks, Leaves},
         merkle::Tree,
         recover::free_name,
         seal,
@@ -49,12 +48,8 @@ pub(crate) enum Message {
     Append(Pending),
     Close(Closing, Reply),
     StopAfter(u64),
-}
-
-/// Where a test lets the writing end.
-struct Hooks {
-    crash_after: Option<u64>,
-    stop_after: Option<u64>,
+    CrashAt(Crash),
+    FillAfter(u64),
 }
 
 /// What comes next, and what came so far.
@@ -114,7 +109,7 @@ impl Commit {
             closed: false,
             failed: None,
             spill: Spill::new(run),
-            hooks: Hooks { crash_after: crash_after(), stop_after: None },
+            hooks: Hooks::from_env(),
         }
     }
 
@@ -126,10 +121,11 @@ impl Commit {
         let last = last.rsplit(|b| *b == b'\n').next().unwrap_or_default();
         self.prev = sha256_hex(last);
         self.tree = Tree::of(bytes.split_inclusive(|b| *b == b'\n').filter_map(|line| line.strip_suffix(b"\n")));
-        self.must_resume = true;
         for line in lines {
             self.count(&line.record);
         }
+        // Also where the lines say that the run was taken up before: not by this process.
+        self.must_resume = true;
     }
 
     /// Signs from now on, beginning with the next line that asks for it.
@@ -169,13 +165,22 @@ impl Commit {
 
     /// Works until every handle is gone.
     pub(crate) fn serve(mut self, messages: &mpsc::Receiver<Message>, tell_stopped: &watch::Sender<bool>) {
+        if let Some(operations) = self.hooks.full_after {
+            disk::fill_after(operations);
+        }
         let mut next = None;
         while let Some(message) = next.take().or_else(|| messages.recv().ok()) {
             match message {
                 Message::StopAfter(seq) => self.hooks.stop_after = Some(seq),
+                Message::CrashAt(crash) => self.hooks.crash = Some(crash),
+                Message::FillAfter(operations) => disk::fill_after(operations),
                 Message::Append(first) => {
+                    if let Some(leaves) = self.hooks.meet(&first.record) {
+                        self.die_over(first, leaves);
+                        return hold(messages, tell_stopped);
+                    }
                     let mut batch = vec![first];
-                    let most = if self.is_hooked() { 1 } else { BATCH };
+                    let most = if self.hooks.are_set() { 1 } else { BATCH };
                     while batch.len() < most && next.is_none() {
                         match messages.try_recv() {
                             Ok(Message::Append(more)) => batch.push(more),
@@ -193,8 +198,28 @@ impl Commit {
         }
     }
 
-    fn is_hooked(&self) -> bool {
-        self.hooks.crash_after.is_some() || self.hooks.stop_after.is_some()
+    /// Leaves what a process leaves that dies while it writes this line.
+    fn die_over(&mut self, last: Pending, leaves: Leaves) {
+        let Pending { record, exchanges, reply } = last;
+        // The test's `append` is to hang, and a dropped sender would wake it.
+        std::mem::forget(reply);
+        if leaves == Leaves::Nothing {
+            return;
+        }
+        let is_first_intent = !self.intended && matches!(record, Record::Intent { .. });
+        let signed = if is_first_intent { self.sign() } else { Ok(()) };
+        let left = signed.and_then(|()| self.ready(record, exchanges, None)).and_then(|mut line| {
+            match leaves {
+                Leaves::All => return self.write(std::slice::from_ref(&line)),
+                Leaves::Half => line.bytes.truncate(line.bytes.len() / 2),
+                Leaves::Evidence | Leaves::Nothing => line.bytes.clear(),
+            }
+            self.write_evidence(std::slice::from_ref(&line))?;
+            let path = self.dir.join(JOURNAL);
+            disk::append(&mut self.file, &path, &line.bytes)?;
+            disk::sync_data(&self.file, &path)
+        });
+        drop(left);
     }
 
     fn commit(&mut self, batch: Vec<Pending>) {
@@ -210,8 +235,8 @@ impl Commit {
             }
             if let Some(failed) = &self.failed {
                 let source = Arc::clone(failed);
-                let spilled = self.spill_pending(pending.record, pending.exchanges);
-                answer(pending.reply, Err(JournalError::Failed { spilled, source }));
+                self.spill_pending(pending.record, pending.exchanges);
+                answer(pending.reply, Err(JournalError::Failed { spilled: self.spilled(), source }));
                 continue;
             }
             let is_signed = checkpoint::follows(&pending.record);
@@ -263,13 +288,13 @@ impl Commit {
         }
         let unfinished = free_name(&path);
         disk::write_new_synced(&unfinished, note.as_bytes())?;
-        std::fs::rename(&unfinished, &path).map_err(JournalError::io("rename", &unfinished))?;
+        disk::rename(&unfinished, &path)?;
         disk::sync_dir(&folder)
     }
 
     fn acknowledge(&self, ready: Vec<Ready>) {
         for line in ready {
-            if self.hooks.crash_after == Some(line.seq) {
+            if self.hooks.kill_after == Some(line.seq) {
                 kill_ourselves();
             }
             let held = self.hooks.stop_after.is_some_and(|seq| line.seq >= seq);
@@ -285,21 +310,25 @@ impl Commit {
     fn fail(&mut self, error: JournalError, ready: Vec<Ready>) {
         let source = Arc::new(error);
         self.failed = Some(Arc::clone(&source));
-        for line in ready {
-            let spilled = line.is_result.then(|| self.spill.put(&line.bytes, &line.exhibits)).flatten();
-            if let Some(reply) = line.reply {
-                let source = Arc::clone(&source);
-                answer(reply, Err(JournalError::Write { spilled, source }));
-            }
+        for line in ready.iter().filter(|line| line.is_result) {
+            self.spill.put(&line.bytes, &line.exhibits);
+        }
+        for reply in ready.into_iter().filter_map(|line| line.reply) {
+            answer(reply, Err(JournalError::Write { spilled: self.spilled(), source: Arc::clone(&source) }));
         }
     }
 
-    fn spill_pending(&mut self, record: Record, exchanges: Vec<Exchange>) -> Option<PathBuf> {
-        if !record.is_result() {
-            return None;
+    fn spill_pending(&mut self, record: Record, exchanges: Vec<Exchange>) {
+        if record.is_result()
+            && let Ok(ready) = self.ready(record, exchanges, None)
+        {
+            self.spill.put(&ready.bytes, &ready.exhibits);
         }
-        let ready = self.ready(record, exchanges, None).ok()?;
-        self.spill.put(&ready.bytes, &ready.exhibits)
+    }
+
+    /// Where the results are that the journal could not take.
+    fn spilled(&self) -> Option<PathBuf> {
+        self.spill.path().map(Path::to_owned)
     }
 
     fn check_place(&self, record: &Record) -> Result<(), JournalError> {
@@ -363,6 +392,21 @@ impl Commit {
 
     /// Evidence first, each file and then their folder; then the lines, with one fsync.
     fn write(&mut self, ready: &[Ready]) -> Result<(), JournalError> {
+        self.write_evidence(ready)?;
+        let mut bytes = Vec::with_capacity(ready.iter().map(|line| line.bytes.len() + 1).sum());
+        for line in ready {
+            bytes.extend_from_slice(&line.bytes);
+            bytes.push(b'\n');
+        }
+        let path = self.dir.join(JOURNAL);
+        disk::append(&mut self.file, &path, &bytes)?;
+        disk::sync_data(&self.file, &path)?;
+        self.whole.update(&bytes);
+        ready.iter().for_each(|line| self.tree.push(&line.bytes));
+        Ok(())
+    }
+
+    fn write_evidence(&mut self, ready: &[Ready]) -> Result<(), JournalError> {
         let mut written = Vec::new();
         for exhibit in ready.iter().flat_map(|line| &line.exhibits) {
             for (file, bytes) in [(&exhibit.reference.head, &exhibit.head), (&exhibit.reference.body, &exhibit.body)] {
@@ -375,16 +419,6 @@ impl Commit {
             disk::sync_all(&written).map_err(JournalError::io("fsync a file in", &folder))?;
             disk::sync_dir(&folder)?;
         }
-        let mut bytes = Vec::with_capacity(ready.iter().map(|line| line.bytes.len() + 1).sum());
-        for line in ready {
-            bytes.extend_from_slice(&line.bytes);
-            bytes.push(b'\n');
-        }
-        let path = self.dir.join(JOURNAL);
-        self.file.write_all(&bytes).map_err(JournalError::io("append to", &path))?;
-        self.file.sync_data().map_err(JournalError::io("fsync", path))?;
-        self.whole.update(&bytes);
-        ready.iter().for_each(|line| self.tree.push(&line.bytes));
         Ok(())
     }
 
@@ -393,16 +427,14 @@ impl Commit {
             return answer(reply, Err(JournalError::Closed));
         }
         if let Some(source) = self.failed.clone() {
-            let spilled = None;
-            return answer(reply, Err(JournalError::Failed { spilled, source }));
+            return answer(reply, Err(JournalError::Failed { spilled: self.spilled(), source }));
         }
         match self.seal(closing, reply) {
             Ok(line) => self.commit_last(line),
             Err((error, reply)) => {
                 let source = Arc::new(error);
                 self.failed = Some(Arc::clone(&source));
-                let spilled = None;
-                answer(reply, Err(JournalError::Write { spilled, source }));
+                answer(reply, Err(JournalError::Write { spilled: self.spilled(), source }));
             }
         }
     }
@@ -480,11 +512,6 @@ fn hold(messages: &mpsc::Receiver<Message>, tell_stopped: &watch::Sender<bool>) 
 /// The journal's times have whole milliseconds.
 fn milliseconds(t: Timestamp) -> Timestamp {
     t.round(Unit::Millisecond).unwrap_or(t)
-}
-
-/// `STAUNCH_CRASH_AFTER=<seq>`: the process kills itself right after that line became durable. Not in a release.
-fn crash_after() -> Option<u64> {
-    cfg!(debug_assertions).then(|| env::var("STAUNCH_CRASH_AFTER").ok()?.parse().ok()).flatten()
 }
 
 /// A crash as the tests want it: no destructor, no flush.

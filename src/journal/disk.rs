@@ -1,6 +1,7 @@
 //! The few ways in which a run's folder touches the disk: private modes, nothing overwritten, everything fsynced.
 
 use std::{
+    cell::Cell,
     fs::{self, DirBuilder, File, OpenOptions},
     io::{self, Write as _},
     path::Path,
@@ -11,6 +12,52 @@ use crate::journal::JournalError;
 
 /// Most fsyncs at once. File systems gather concurrent ones into one commit of their own journal.
 const SYNCS: usize = 8;
+
+thread_local! {
+    /// What a test leaves to this thread until its disk is full.
+    static LEFT: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+/// For tests: after so many operations of this thread the disk is full, and stays so.
+pub(crate) fn fill_after(operations: u64) {
+    LEFT.set(Some(operations));
+}
+
+/// Counts an operation of a thread whose disk a test has filled.
+fn room() -> io::Result<()> {
+    match LEFT.get() {
+        None => Ok(()),
+        Some(0) => Err(io::ErrorKind::StorageFull.into()),
+        Some(left) => {
+            LEFT.set(Some(left - 1));
+            Ok(())
+        }
+    }
+}
+
+/// Writes all of it. Where the disk is full, a part of it: that is what a real one does.
+fn write_all(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+    if let Err(full) = room() {
+        file.write_all(bytes.get(..bytes.len() / 2).unwrap_or_default())?;
+        return Err(full);
+    }
+    file.write_all(bytes)
+}
+
+/// Adds to the end of an open file.
+pub(crate) fn append(file: &mut File, path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
+    write_all(file, bytes).map_err(JournalError::io("append to", path))
+}
+
+/// Brings what was added to the disk.
+pub(crate) fn sync_data(file: &File, path: &Path) -> Result<(), JournalError> {
+    room().and_then(|()| file.sync_data()).map_err(JournalError::io("fsync", path))
+}
+
+/// Gives a file its final name. The folder is for the caller to fsync.
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), JournalError> {
+    room().and_then(|()| fs::rename(from, to)).map_err(JournalError::io("rename", from))
+}
 
 /// Makes a folder for this user only, and its parents; a folder that is there stays as it is.
 pub(crate) fn make_dir(path: &Path) -> Result<(), JournalError> {
@@ -46,26 +93,30 @@ pub(crate) fn new_file() -> OpenOptions {
 
 /// Writes a new file, without an fsync yet.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<File, JournalError> {
-    let mut file = new_file().write(true).open(path).map_err(JournalError::io("create", path))?;
-    file.write_all(bytes).map_err(JournalError::io("write", path))?;
+    let open = room().and_then(|()| new_file().write(true).open(path));
+    let mut file = open.map_err(JournalError::io("create", path))?;
+    write_all(&mut file, bytes).map_err(JournalError::io("write", path))?;
     Ok(file)
 }
 
 /// Writes a new file and brings it to the disk. Its folder is for the caller to fsync.
 pub(crate) fn write_new_synced(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
-    write_new(path, bytes)?.sync_all().map_err(JournalError::io("fsync", path))
+    let file = write_new(path, bytes)?;
+    room().and_then(|()| file.sync_all()).map_err(JournalError::io("fsync", path))
 }
 
 /// Brings the entries of a folder to the disk. Windows has no such call and orders them itself.
 pub(crate) fn sync_dir(path: &Path) -> Result<(), JournalError> {
     if cfg!(unix) {
-        File::open(path).and_then(|folder| folder.sync_all()).map_err(JournalError::io("fsync the folder", path))?;
+        let sync = || File::open(path).and_then(|folder| folder.sync_all());
+        room().and_then(|()| sync()).map_err(JournalError::io("fsync the folder", path))?;
     }
     Ok(())
 }
 
 /// Brings many files to the disk, several at once.
 pub(crate) fn sync_all(files: &[File]) -> io::Result<()> {
+    room()?;
     let share = files.len().div_ceil(SYNCS).max(1);
     if files.len() <= 2 {
         return files.iter().try_for_each(File::sync_all);

@@ -1,6 +1,10 @@
 //! Why a journal cannot be written or read.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Reads after "failed to".
 #[derive(Clone, Debug, thiserror::Error)]
@@ -87,10 +91,18 @@ pub enum JournalError {
 }
 
 fn spilled_to(path: Option<&PathBuf>) -> String {
-    path.map_or_else(String::new, |path| format!(" (the result is in {} instead)", path.display()))
+    path.map_or_else(String::new, |path| format!(" (results that it could not take are in {})", path.display()))
 }
 
 impl JournalError {
+    /// Where results were put that the journal could not take.
+    pub fn spilled(&self) -> Option<&Path> {
+        match self {
+            Self::Failed { spilled, .. } | Self::Write { spilled, .. } => spilled.as_deref(),
+            _ => None,
+        }
+    }
+
     pub(crate) fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { doing, path, source: Arc::new(source) }

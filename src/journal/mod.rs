@@ -11,6 +11,7 @@ mod error;
 mod evidence;
 mod folder;
 mod hash;
+mod hooks;
 mod ledger;
 mod merkle;
 mod note;
@@ -37,13 +38,15 @@ pub use evidence::read_head;
 pub(crate) use folder::SEAL_NOTE;
 pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool};
 pub use hash::sha256_hex;
+#[doc(hidden)]
+pub use hooks::{Crash, Leaves};
 pub use ledger::Earlier;
 pub use note::{Vkey, VkeyError};
 pub use operator::{
     AllowedSigners, SIGNATURE_NAMESPACE, SignatureError, SignedBy, SignersError, attach_signature, seal_of,
 };
 pub use prove::{ProofError, Proven, check_proof, prove};
-pub use record::{Approval, Continues, EvidenceRef, FileRef, Line, Purpose, Record, SentOutcome, Torn};
+pub use record::{Approval, Continues, EvidenceRef, FileRef, Found, Line, Purpose, Record, Said, SentOutcome, Torn};
 #[cfg(feature = "timestamp")]
 pub use stamp::stamp_request;
 pub use stamp::{LARGEST_STAMP, Nonce, Stamp, StampError, StampRoots, attach_stamp, check_stamp};

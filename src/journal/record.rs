@@ -55,13 +55,13 @@ pub struct FileRef {
     pub sha256: String,
 }
 
-/// How a plan was approved.
+/// How a plan was approved, or a question answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Approval {
-    /// A person confirmed it at the prompt.
+    /// A person answered at the prompt.
     Prompt,
-    /// Its digest was given on the command line.
+    /// It was given on the command line.
     Flag,
     /// The embedded tenant's rehearsal approves itself.
     Demo,
@@ -90,6 +90,30 @@ pub enum SentOutcome {
     /// Nothing reached the tenant.
     NotSent,
     /// Sent, and the answer was lost.
+    Unknown,
+}
+
+/// What reading showed of a call of which nobody knew whether it took effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Found {
+    /// It took effect.
+    Applied,
+    /// It did not.
+    NotApplied,
+    /// Reading cannot tell: the object cannot be read, or a creation does not show, which may come later.
+    Indeterminate,
+}
+
+/// What a person says of a call that reading cannot settle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Said {
+    /// It took effect: it is not sent again, and the object is read back.
+    Applied,
+    /// It did not: what is left is sent.
+    NotApplied,
+    /// Nobody can say: the change ends as `unknown`.
     Unknown,
 }
 
@@ -218,6 +242,30 @@ pub enum Record {
         /// Warnings beside a success.
         warnings: Vec<Untrusted>,
     },
+    /// A call of which nobody knew whether it took effect was looked for; the reads are the `probe`s before this line.
+    Reconciled {
+        /// The change.
+        change: String,
+        /// Index of the call in the change.
+        call: u32,
+        /// As in its intent.
+        client_request_id: String,
+        /// What was found.
+        found: Found,
+        /// In words.
+        reason: String,
+    },
+    /// A person settled what reading could not.
+    Decided {
+        /// The change.
+        change: String,
+        /// What they said.
+        said: Said,
+        /// The name that was given; nobody proved it.
+        by: String,
+        /// How.
+        how: Approval,
+    },
     /// The object was read again, until the wanted state was there or the budget was spent.
     Verified {
         /// The change.
@@ -291,6 +339,8 @@ impl Record {
             Self::Sealed { .. } => "sealed",
             Self::Intent { .. } => "intent",
             Self::Sent { .. } => "sent",
+            Self::Reconciled { .. } => "reconciled",
+            Self::Decided { .. } => "decided",
             Self::Verified { .. } => "verified",
             Self::Ended { .. } => "ended",
             Self::Resumed { .. } => "resumed",
@@ -306,6 +356,8 @@ impl Record {
             | Self::Sealed { change, .. }
             | Self::Intent { change, .. }
             | Self::Sent { change, .. }
+            | Self::Reconciled { change, .. }
+            | Self::Decided { change, .. }
             | Self::Verified { change, .. }
             | Self::Ended { change, .. } => Some(change),
             _ => None,

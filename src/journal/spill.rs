@@ -4,7 +4,7 @@ use std::{
     env,
     fs::File,
     io::{self, Write as _},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use crate::journal::{disk, evidence::Exhibit};
@@ -23,9 +23,9 @@ impl Spill {
         Self { run: run.to_owned(), open: None }
     }
 
-    /// Writes a line, and behind it each of its exchanges: the head, then the body. Gives the file's path, or none
-    /// where this fails too: there is nowhere left to say so but the error that the caller is about to get.
-    pub(crate) fn put(&mut self, line: &[u8], exhibits: &[Exhibit]) -> Option<PathBuf> {
+    /// Writes a line, and behind it each of its exchanges: the head, then the body. Where this fails too, the line is
+    /// kept in the program's log, which goes to standard error: there is nowhere else left.
+    pub(crate) fn put(&mut self, line: &[u8], exhibits: &[Exhibit]) {
         let mut bytes = line.to_vec();
         bytes.push(b'\n');
         for exhibit in exhibits {
@@ -36,9 +36,16 @@ impl Spill {
         if self.open.is_none() {
             self.open = (0..TRIES).find_map(|n| self.make(n).ok());
         }
-        let (path, file) = self.open.as_mut()?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).ok()?;
-        Some(path.clone())
+        let put = |(_, file): &mut (PathBuf, File)| file.write_all(&bytes).and_then(|()| file.sync_all()).is_ok();
+        if !self.open.as_mut().is_some_and(put) {
+            let line = String::from_utf8_lossy(line);
+            tracing::error!(%line, "a result could not be written anywhere else");
+        }
+    }
+
+    /// The file, where one was needed.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        self.open.as_ref().map(|(path, _)| path.as_path())
     }
 
     fn make(&self, n: u32) -> io::Result<(PathBuf, File)> {

@@ -18,6 +18,7 @@ use crate::{
         disk,
         folder::{CHECKPOINTS, EVIDENCE, HEADER, JOURNAL, PLAN, PLAYBOOK},
         hash::sha256_hex,
+        hooks::Crash,
         ledger, recover,
     },
     model::{Clock, Exchange},
@@ -192,6 +193,16 @@ impl Journal {
         answer.await.map_err(|_| JournalError::Gone)?
     }
 
+    /// Adds a line without waiting for it. It is durable when any later line is: lines are written in the order in which
+    /// they are handed over, and none is after one that failed, which the next `append` or `close` tells.
+    ///
+    /// # Errors
+    /// When the thread that writes is gone.
+    pub fn post(&self, record: Record, exchanges: Vec<Exchange>) -> Result<(), JournalError> {
+        let (reply, _) = oneshot::channel();
+        self.send(Message::Append(Pending { record, exchanges, reply }))
+    }
+
     /// Writes the manifest, the digest of the journal, the signed root, and the last line, in this order, and destroys
     /// the key.
     ///
@@ -231,7 +242,20 @@ impl Journal {
         self.inner.waiting.subscribe()
     }
 
-    /// For crash tests: returns when the line of `stop_after` is durable.
+    /// For crash tests: at this point nothing more is written, and no `append` returns any more. Drop every clone of the
+    /// journal to let go of the case.
+    #[doc(hidden)]
+    pub fn crash_at(&self, crash: Crash) -> Result<(), JournalError> {
+        self.send(Message::CrashAt(crash))
+    }
+
+    /// For tests: after so many more operations the disk is full, and stays so.
+    #[doc(hidden)]
+    pub fn fill_after(&self, operations: u64) -> Result<(), JournalError> {
+        self.send(Message::FillAfter(operations))
+    }
+
+    /// For crash tests: returns when the point of `stop_after` or `crash_at` is reached.
     #[doc(hidden)]
     pub async fn stopped(&self) {
         let mut stopped = self.inner.stopped.clone();

@@ -157,6 +157,17 @@ impl Call {
         serde_json::json!({ "$found": field })
     }
 
+    /// Whether this call does what another one does, whatever it carries: the same verb on the same path, the same cmdlet.
+    pub fn does_as(&self, other: &Self) -> bool {
+        match (&self.write, &other.write) {
+            (Write::Graph { verb, path, .. }, Write::Graph { verb: others, path: of_other, .. }) => {
+                verb == others && path == of_other
+            }
+            (Write::Cmdlet { name, .. }, Write::Cmdlet { name: others, .. }) => name == others,
+            _ => false,
+        }
+    }
+
     /// One line for people: `PATCH /v1.0/users/… {"accountEnabled":false}`. Placeholders stay placeholders.
     pub fn summary(&self) -> String {
         match &self.write {

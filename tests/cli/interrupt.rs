@@ -1,43 +1,114 @@
-//! Ctrl-C: the first ends a run cleanly, and `resume` goes on.
+//! Ctrl-C: the first ends a run cleanly, the second at once; `resume` goes on after either.
 #![cfg(unix)]
 
 use std::{
-    process::{Command, Stdio},
+    io::{BufRead as _, BufReader, Read as _},
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
 use mock_server::faults::{Effect, Fault, Match};
+use serde_json::Value;
 
 use crate::lab::{Ended, Lab};
 
-#[test]
-fn an_interrupted_run_is_exit_130_and_resumes() {
-    let lab = Lab::aitm();
-    let digest = lab.plan();
-    // Every change takes a while, so that the signal comes in the middle.
-    lab.tenant
-        .faults()
-        .add(Fault::always(Match { method: Some("PATCH".into()), ..Match::default() }, Effect::Delay(400)));
-    let mut command = lab.command(&["apply", "plan.json", "--approve", &digest]);
+/// A run in which every change takes so many milliseconds, once the first was made: so that a signal comes in the middle.
+fn under_way(lab: &Lab, digest: &str, milliseconds: u64) -> Child {
+    let on = Match { method: Some("PATCH".into()), ..Match::default() };
+    lab.tenant.faults().add(Fault::always(on, Effect::Delay(milliseconds)));
+    let mut command = lab.command(&["apply", "plan.json", "--approve", digest]);
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     while lab.mutations() == 0 {
         assert!(began.elapsed() < Duration::from_secs(20), "nothing was changed");
         thread::yield_now();
     }
+    child
+}
+
+fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+}
+
+fn records(lab: &Lab, run: &str) -> Vec<Value> {
+    let shown = lab.staunch(&["audit", "show", run, "--format", "json"]);
+    let lines: Vec<Value> = serde_json::from_str(&shown.stdout).unwrap();
+    lines.into_iter().map(|mut line| line["record"].take()).collect()
+}
+
+fn of_type<'a>(records: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    records.iter().filter(|record| record["type"] == kind).collect()
+}
+
+/// Goes on with a run, and compares its end with that of one that nobody interrupted.
+fn resumes_to_the_same_end(lab: &Lab, run: &str, wanted: &Value) {
+    lab.tenant.faults().clear();
+    assert_eq!(lab.staunch(&["audit", "verify", run]).code, Some(51), "an open run must not verify");
+    let resumed = lab.staunch(&["resume", run]);
+    assert_eq!(resumed.code, Some(0), "{}", resumed.text());
+    let verified = lab.staunch(&["audit", "verify", run]);
+    assert_eq!(verified.code, Some(0), "{}", verified.text());
+    assert_eq!(lab.comparable(), *wanted);
+    assert_eq!(lab.tenant.passwords_set("johanna@sunnyside08.example"), 1);
+    let again = lab.staunch(&["resume", run]);
+    assert_eq!(again.code, Some(3), "{}", again.text());
+}
+
+/// What the plan of a lab leads to when nobody interrupts it.
+fn uninterrupted() -> Value {
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    assert_eq!(lab.staunch(&["apply", "plan.json", "--approve", &digest]).code, Some(0));
+    lab.comparable()
+}
+
+#[test]
+fn an_interrupted_run_finishes_what_is_under_way_is_exit_130_and_resumes() {
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    let child = under_way(&lab, &digest, 400);
+    interrupt(&child);
     let ended = Ended::of(child.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(130), "{}", ended.text());
     assert!(ended.stderr.contains("no new change is begun"), "{}", ended.stderr);
-    lab.tenant.faults().clear();
     let run = lab.run_id();
+    let records = records(&lab, &run);
+    assert_eq!(records.last().unwrap()["type"], "interrupted");
+    let (intents, sent) = (of_type(&records, "intent"), of_type(&records, "sent"));
+    assert!(!intents.is_empty() && intents.len() == sent.len(), "an exchange was left without its answer");
+    assert!(sent.iter().all(|sent| sent["outcome"] == "accepted"), "{sent:?}");
     let report = lab.staunch(&["report", &run]);
     assert_eq!(report.code, Some(0), "{}", report.text());
-    let resumed = lab.staunch(&["resume", &run]);
-    assert_eq!(resumed.code, Some(0), "{}", resumed.text());
-    assert_eq!(lab.staunch(&["audit", "verify", &run]).code, Some(50));
-    assert_eq!(lab.tenant.passwords_set("johanna@sunnyside08.example"), 1);
-    let again = lab.staunch(&["resume", &run]);
-    assert_eq!(again.code, Some(3), "{}", again.text());
+    resumes_to_the_same_end(&lab, &run, &uninterrupted());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once_and_the_record_is_right() {
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    let answer = Duration::from_secs(15);
+    let mut child = under_way(&lab, &digest, answer.as_millis().try_into().unwrap());
+    let began = Instant::now();
+    let mut talk = BufReader::new(child.stderr.take().unwrap());
+    interrupt(&child);
+    let mut line = String::new();
+    while !line.contains("no new change is begun") {
+        line.clear();
+        assert!(talk.read_line(&mut line).unwrap() > 0, "it ended before the second signal");
+    }
+    interrupt(&child);
+    let status = child.wait().unwrap();
+    assert!(began.elapsed() < answer, "it waited for the answer");
+    let mut rest = String::new();
+    talk.read_to_string(&mut rest).unwrap();
+    assert_eq!(status.code(), Some(130), "{rest}");
+    assert!(rest.contains("stopped at once"), "{rest}");
+    let run = lab.run_id();
+    let before = records(&lab, &run);
+    assert_eq!(of_type(&before, "intent").len(), of_type(&before, "sent").len() + 1);
+    resumes_to_the_same_end(&lab, &run, &uninterrupted());
+    let after = records(&lab, &run);
+    let found = of_type(&after, "reconciled");
+    assert!(found.len() == 1 && found[0]["found"] == "applied", "{found:?}");
 }

@@ -15,29 +15,6 @@ const SIGKILL: i32 = 9;
 /// Killed runs at a time: each waits for the disk most of the time.
 const AT_ONCE: usize = 4;
 
-/// The tenant's state, but for the times of revocations and passwords.
-fn comparable(lab: &Lab) -> Value {
-    let mut state = lab.tenant.state();
-    blank(&mut state);
-    state
-}
-
-fn blank(value: &mut Value) {
-    match value {
-        Value::Object(map) => {
-            for (name, value) in map {
-                if name == "signInSessionsValidFromDateTime" || name == "lastPasswordChangeDateTime" {
-                    *value = Value::Null;
-                } else {
-                    blank(value);
-                }
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(blank),
-        _ => {}
-    }
-}
-
 /// The actions that the incident's playbook does not use.
 const REMOVE: &str = "\
 schema: staunch/v1
@@ -76,7 +53,7 @@ fn killed_anywhere(lab: &Lab, digest: &str, least: u64) {
     let plan = std::fs::read_to_string(lab.path("plan.json")).unwrap();
     let whole = lab.staunch(&["apply", "plan.json", "--approve", digest]);
     assert_eq!(whole.code, Some(0), "{}", whole.text());
-    let wanted = comparable(lab);
+    let wanted = lab.comparable();
 
     let next = AtomicU64::new(0);
     let killed = thread::scope(|scope| {
@@ -121,7 +98,7 @@ fn kill_and_resume(record: u64, plan: &str, digest: &str, wanted: &Value) -> boo
     }
     let victim = lab.tenant.incident().victims[0].clone();
     assert!(lab.tenant.passwords_set(&victim) <= 1, "record {record}");
-    assert_eq!(comparable(&lab), *wanted, "record {record}");
+    assert_eq!(lab.comparable(), *wanted, "record {record}");
     let verified = lab.staunch(&["audit", "verify", &run]);
     assert_eq!(verified.code, Some(50), "record {record}: {}", verified.text());
     true

@@ -120,6 +120,13 @@ impl Lab {
         runs.map(|run| run.unwrap().file_name().into_string().unwrap()).max().unwrap()
     }
 
+    /// The tenant's state, but for the times of revocations and passwords.
+    pub(crate) fn comparable(&self) -> Value {
+        let mut state = self.tenant.state();
+        blank(&mut state);
+        state
+    }
+
     /// Number of requests that changed the tenant.
     pub(crate) fn mutations(&self) -> usize {
         self.tenant.requests().iter().filter(|request| request.mutated).count()
@@ -138,5 +145,21 @@ impl Ended {
     /// Both streams, for a look at the whole.
     pub(crate) fn text(&self) -> String {
         format!("{}{}", self.stdout, self.stderr)
+    }
+}
+
+fn blank(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (name, value) in map {
+                if name == "signInSessionsValidFromDateTime" || name == "lastPasswordChangeDateTime" {
+                    *value = Value::Null;
+                } else {
+                    blank(value);
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(blank),
+        _ => {}
     }
 }

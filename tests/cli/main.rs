@@ -10,8 +10,10 @@
 
 mod azurite;
 mod bad_input;
+mod decide;
 mod demo;
 mod doctor;
+mod full_disk;
 mod guards;
 mod interrupt;
 mod kill;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use staunch::{
     actions::REGISTRY,
     client::{Credential, Endpoints, Session, SessionOptions},
-    engine::{self, Deps, EngineError, Options, Stop, Summary},
-    journal::{Approval, History, Journal, JournalError, Mode, RUN_FORMAT, RunHeader, Tool, sha256_hex},
+    engine::{self, Deps, EngineError, Options, Stop, Summary, TakenUp},
+    journal::{Approval, Crash, History, Journal, JournalError, Mode, RUN_FORMAT, RunHeader, Tool, sha256_hex},
     model::{Clock, Cloud, ManualClock, Outcome},
     plan::{
         self, Accept, Approved, Decision, Discovery, Guard, Overrides, Picks, Plan, PlanFile, PlaybookRef, Protected,
@@ -54,6 +54,11 @@ impl World {
         let case = tempfile::tempdir().unwrap();
         let overrides = Overrides::default().with(Guard::Irreversible, "a test");
         Self { tenant, server, clock, protected: Protected::default(), recipients: Vec::new(), overrides, case }
+    }
+
+    /// With its case under another folder.
+    pub fn with_case_in(self, folder: &std::path::Path) -> Self {
+        Self { case: tempfile::tempdir_in(folder).unwrap(), ..self }
     }
 
     pub fn case(&self) -> PathBuf {
@@ -138,11 +143,31 @@ impl World {
         Ran { dir, summary }
     }
 
+    /// Runs a plan as somebody else would: on the same tenant, in a case of their own.
+    pub async fn run_by_others(&self, file: PlanFile) {
+        let case = tempfile::tempdir().unwrap();
+        let header = header(file.plan(), &file);
+        let journal = Journal::create(case.path(), &header, file.bytes(), None, self.clock.clone()).unwrap();
+        let approved = self.approve(file).await;
+        engine::run(approved, self.deps(journal).await, Options::default()).await.unwrap();
+    }
+
     /// Runs a plan that dies once line `last` of its journal is durable.
     pub async fn run_until(&self, file: PlanFile, last: u64) -> PathBuf {
         let journal = self.journal(&file);
-        let dir = journal.run_dir().to_owned();
         journal.stop_after(last).unwrap();
+        self.run_and_die(file, journal).await
+    }
+
+    /// Runs a plan that dies while it writes a line of its journal, or ends before.
+    pub async fn run_to(&self, file: PlanFile, crash: Crash) -> PathBuf {
+        let journal = self.journal(&file);
+        journal.crash_at(crash).unwrap();
+        self.run_and_die(file, journal).await
+    }
+
+    async fn run_and_die(&self, file: PlanFile, journal: Journal) -> PathBuf {
+        let dir = journal.run_dir().to_owned();
         let approved = self.approve(file).await;
         let deps = self.deps(journal.clone()).await;
         tokio::select! {
@@ -153,6 +178,11 @@ impl World {
     }
 
     pub async fn resume(&self, dir: &std::path::Path) -> Result<Summary, EngineError> {
+        self.take_up(dir).await?.go_on().await
+    }
+
+    /// Takes a run up again, and sends nothing yet.
+    pub async fn take_up(&self, dir: &std::path::Path) -> Result<TakenUp, EngineError> {
         let (journal, history) = self.reopen(dir).await;
         let file = PlanFile::parse(history.plan.clone()).unwrap();
         let approved = match Approved::resumed(file.clone(), &history) {
@@ -160,7 +190,7 @@ impl World {
             None => self.approve(file).await,
         };
         let deps = self.deps(journal).await;
-        engine::resume(approved, deps, Options::default(), &history, "test").await
+        engine::take_up(approved, deps, Options::default(), &history, "test").await
     }
 
     /// Tasks of a run that was cut off let go of its journal one after the other.

@@ -160,6 +160,8 @@ pub(super) fn sentence(line: &Line) -> String {
             let status = status.map(|status| format!(" {status}")).unwrap_or_default();
             format!("{change} sent: {outcome:?}{status} {}", reason.as_deref().unwrap_or_default())
         }
+        Record::Reconciled { change, found, reason, .. } => format!("{change} looked for: {found:?}: {reason}"),
+        Record::Decided { change, said, by, how } => format!("{change} decided by {by} ({how:?}): {said:?}"),
         Record::Verified { change, verdict, reads, waited_ms, .. } => {
             format!("{change} read again {reads} times in {waited_ms} ms: {verdict:?}")
         }

@@ -5,6 +5,7 @@ use crate::{
         Context,
         args::ResumeArgs,
         connect::connect,
+        decide::Decisions,
         execute::{self, Approver},
         exit::{Exit, Failure, OrFail as _},
         runs,
@@ -18,6 +19,7 @@ pub(crate) async fn run(context: &Context, args: ResumeArgs) -> Result<Exit, Fai
         return Err(Failure::new(Exit::Refused, "the run is closed: there is nothing to resume"));
     }
     let file = PlanFile::parse(seen.plan.clone()).or_fail(Exit::Refused)?;
+    let decisions = Decisions::parse(&args.decisions, file.plan())?;
     let connected = connect(context, Some(&seen.header.tenant_id)).await?;
     let here = &connected.session.identity().tenant_id;
     if *here != seen.header.tenant_id {
@@ -25,5 +27,5 @@ pub(crate) async fn run(context: &Context, args: ResumeArgs) -> Result<Exit, Fai
         return Err(Failure::new(Exit::Refused, message));
     }
     let approver = Approver { context, connected: &connected, approving: &args.approving };
-    execute::resumed(&approver, &path, file, args.approve).await
+    execute::resumed(&approver, &path, file, args.approve, decisions).await
 }

@@ -127,6 +127,19 @@ async fn a_crash_during_recovery_loses_nothing_either() {
 }
 
 #[tokio::test]
+async fn a_run_can_be_taken_up_as_often_as_it_dies() {
+    let case = tempfile::tempdir().unwrap();
+    let run = crashed(case.path()).await;
+    for _ in 0..3 {
+        drop(resume(&run).await);
+        assert_eq!(both(&run, &[]).verdict, Verdict::Open);
+    }
+    let (journal, _) = resume(&run).await;
+    journal.close(Closing::default()).await.unwrap();
+    assert_eq!(both(&run, &[]).verdict, Verdict::Consistent);
+}
+
+#[tokio::test]
 async fn a_crash_during_the_close_can_be_closed_again() {
     let case = tempfile::tempdir().unwrap();
     let bench = small(case.path(), "r1").await;

@@ -151,7 +151,7 @@ async fn after_a_failed_write_nothing_is_written_any_more_and_results_are_spille
     // It is back, but nothing is promised any more.
     fs::rename(run.join("gone"), run.join("evidence")).unwrap();
     let error = bench.journal.append(approved(), vec![]).await.unwrap_err();
-    assert!(matches!(error, JournalError::Failed { spilled: None, .. }), "{error:?}");
+    assert!(matches!(&error, JournalError::Failed { spilled: Some(path), .. } if path == spilled), "{error:?}");
     let user = target("user", "u1", "x");
     let last = ended("c001", Outcome::Unknown, user, [None, None]);
     let error = bench.journal.append(last, vec![]).await.unwrap_err();

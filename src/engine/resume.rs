@@ -1,0 +1,149 @@
+//! Taking up a run that did not end: first what is not known is looked for, then a person settles what reading cannot,
+//! then the run goes on as any other.
+
+use std::sync::Arc;
+
+use futures_util::{StreamExt as _, stream};
+
+use crate::{
+    engine::{
+        Deps, EngineError, Options, Summary,
+        past::Past,
+        run::{Run, all_of, approve, cuts, drive},
+        work::Work,
+    },
+    journal::{Approval, Found, History, Record, Said},
+    model::Change,
+    plan::Approved,
+};
+
+/// A run that was taken up, and that has sent nothing yet.
+pub struct TakenUp {
+    run: Arc<Run>,
+    undecided: Vec<Undecided>,
+}
+
+/// A change with a call that reading could not settle.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// Its id.
+    pub change: String,
+    /// What was about to be sent.
+    pub call: String,
+    /// Why reading does not tell.
+    pub reason: String,
+}
+
+/// Takes up a run: records that, and looks in the tenant for every call of which it is not known whether it took effect.
+/// Sends no change.
+///
+/// # Errors
+/// When the record cannot be written.
+pub async fn take_up(
+    approved: Approved,
+    deps: Deps,
+    options: Options,
+    history: &History,
+    by: &str,
+) -> Result<TakenUp, EngineError> {
+    let records = u64::try_from(history.lines.len()).unwrap_or(u64::MAX);
+    let record = Record::Resumed {
+        records,
+        torn: history.torn.clone(),
+        by: by.to_owned(),
+        continues: history.continues.clone(),
+    };
+    deps.journal.append(record, Vec::new()).await?;
+    if !history.lines.iter().any(|line| matches!(line.record, Record::Approved { .. })) {
+        approve(&approved, &deps.journal).await?;
+    }
+    let past = Past::of(history, &cuts(approved.plan(), deps.registry));
+    let run = Arc::new(Run::new(approved, deps, options, past));
+    let undecided = reconcile(&run).await?;
+    Ok(TakenUp { run, undecided })
+}
+
+/// Takes up a run and goes on with it. What reading cannot settle, and nobody decided before, ends as `unknown`.
+///
+/// # Errors
+/// As [`run`](crate::engine::run).
+pub async fn resume(
+    approved: Approved,
+    deps: Deps,
+    options: Options,
+    history: &History,
+    by: &str,
+) -> Result<Summary, EngineError> {
+    take_up(approved, deps, options, history, by).await?.go_on().await
+}
+
+impl TakenUp {
+    /// What a person has to decide.
+    pub fn undecided(&self) -> &[Undecided] {
+        &self.undecided
+    }
+
+    /// Records what a person said of a change of [`undecided`](Self::undecided).
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn decide(&mut self, change: &str, said: Said, by: &str, how: Approval) -> Result<(), EngineError> {
+        let record = Record::Decided { change: change.to_owned(), said, by: by.to_owned(), how };
+        self.run.record(record).await?;
+        self.run.note_said(change, said, by);
+        self.undecided.retain(|undecided| undecided.change != change);
+        Ok(())
+    }
+
+    /// Does what is left.
+    ///
+    /// # Errors
+    /// As [`run`](crate::engine::run).
+    pub async fn go_on(self) -> Result<Summary, EngineError> {
+        drive(self.run).await
+    }
+
+    /// Leaves the run as it is, to be taken up again once somebody has decided.
+    ///
+    /// # Errors
+    /// When the record cannot be written.
+    pub async fn leave(self) -> Result<(), EngineError> {
+        let changes: Vec<&str> = self.undecided.iter().map(|undecided| undecided.change.as_str()).collect();
+        let reason = format!("whether {} took effect is for a person to decide", changes.join(", "));
+        self.run.record(Record::Interrupted { reason }).await
+    }
+}
+
+/// Looks for each open call, and records what was found.
+async fn reconcile(run: &Arc<Run>) -> Result<Vec<Undecided>, EngineError> {
+    let open = run.plan.changes().filter(|change| {
+        run.past.changes.get(&change.id).is_some_and(|past| past.open.is_some() && past.ended.is_none())
+    });
+    let mut looks = stream::iter(open).map(|change| look(run, change)).buffered(run.options.concurrency);
+    let (mut undecided, mut looked) = (Vec::new(), Ok(()));
+    while let Some(look) = looks.next().await {
+        match look {
+            Ok(found) => undecided.extend(found),
+            Err(error) => looked = all_of(looked, Err(error)),
+        }
+    }
+    looked.map(|()| undecided)
+}
+
+async fn look(run: &Run, change: &Change) -> Result<Option<Undecided>, EngineError> {
+    let (Some(action), Some(past)) = (run.registry.get(&change.action), run.past.changes.get(&change.id)) else {
+        return Ok(None);
+    };
+    if run.stop.requested() {
+        return Ok(None);
+    }
+    let work = Work { run, action, change, last: false };
+    let found = work.settle(past.clone()).await?;
+    Ok(found.filter(|(found, _)| *found == Found::Indeterminate && run.said(&change.id).is_none()).map(
+        |(_, reason)| {
+            let call = past.open.as_ref().and_then(|open| change.calls.get(usize::try_from(open.index).ok()?));
+            let call = call.map(crate::model::Call::summary).unwrap_or_default();
+            Undecided { change: change.id.clone(), call, reason }
+        },
+    ))
+}
