@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::model::Item;
+use crate::model::{Caveat, Item};
 
 /// The file.
 #[derive(Default, Deserialize)]
@@ -24,6 +24,7 @@ pub(super) struct Plan {
     pub(super) inputs: BTreeMap<String, Value>,
     pub(super) stages: Vec<Stage>,
     pub(super) handover: Vec<Value>,
+    caveats: Vec<Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -69,6 +70,11 @@ impl PlanFile {
                 .iter()
                 .flat_map(|step| understood(&step.items).map(|item| Placed { stage: &stage.id, step, item }))
         })
+    }
+
+    /// What is to be known of the plan as a whole.
+    pub(super) fn caveats(&self) -> impl Iterator<Item = Caveat> {
+        understood(&self.plan.caveats)
     }
 
     /// All tasks for people.
