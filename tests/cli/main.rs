@@ -8,7 +8,11 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "../common/canary.rs"]
+mod canary;
+
 mod bad_input;
+mod crash;
 mod demo;
 mod doctor;
 mod guards;
@@ -18,4 +22,5 @@ mod lab;
 mod profiles;
 mod record;
 mod secrets;
+mod sign_in;
 mod verbs;
