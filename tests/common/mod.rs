@@ -199,7 +199,9 @@ impl World {
     pub async fn undo_plan(&self, dir: &std::path::Path) -> PlanFile {
         let history = History::load(dir).unwrap();
         let session = self.session().await;
-        PlanFile::freeze(plan::undo(&history, REGISTRY, &session.reader(), self.clock.now()).await.unwrap()).unwrap()
+        let (protected, overrides) = (&self.protected, &self.overrides);
+        let with = plan::UndoRecipe { now: self.clock.now(), protected, overrides };
+        PlanFile::freeze(plan::undo(&history, REGISTRY, &session.reader(), &with).await.unwrap()).unwrap()
     }
 
     pub async fn deps(&self, journal: Journal) -> Deps {
