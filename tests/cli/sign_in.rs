@@ -138,3 +138,23 @@ fn a_certificate_that_the_application_does_not_have_is_one_line_with_its_number(
     with_certificate(&lab, &key, parameters());
     refused_everywhere(&lab, &["AADSTS700027", "upload this certificate to this very application"]);
 }
+
+/// Nothing is sent at all: not even for a token.
+#[test]
+fn a_certificate_whose_time_is_over_or_has_not_come_is_one_line_before_anything_is_sent() {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_RSA_SHA256).unwrap();
+    let from_to = |from: i32, to: i32| {
+        let mut made = parameters();
+        (made.not_before, made.not_after) = (rcgen::date_time_ymd(from, 1, 1), rcgen::date_time_ymd(to, 1, 1));
+        made
+    };
+    for (parameters, says) in [
+        (from_to(2020, 2021), ["it expired at 2021-01-01", "make a new one"]),
+        (from_to(2998, 2999), ["not valid before 2998-01-01", "clock"]),
+    ] {
+        let lab = Lab::aitm();
+        with_certificate(&lab, &key, parameters);
+        refused_everywhere(&lab, &says);
+        assert!(lab.tenant.requests().is_empty());
+    }
+}
