@@ -9,6 +9,10 @@
 )]
 
 mod common;
+#[path = "conformance/faults.rs"]
+mod faults;
+#[path = "conformance/table.rs"]
+mod table;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,13 +21,12 @@ use std::{
 };
 
 use common::{World, one_step};
-use mock_server::faults::{Effect as FaultEffect, Fault, Match, RetryAfter};
 use serde_json::Value;
 use staunch::{
     action::{DynAction, docs},
     actions::REGISTRY,
     journal::{self, History},
-    model::{Call, Catalog, Item, Outcome, Permission, Undo, Write},
+    model::{Catalog, Item, Outcome, Permission, Undo},
     plan::PlanFile,
 };
 
@@ -151,136 +154,9 @@ async fn undo_restores_the_seed_or_says_why_not() {
     }
 }
 
-/// Where a fault strikes: the requests that carry this call.
-fn requests_of(call: &Call) -> Match {
-    match &call.write {
-        Write::Graph { path, .. } => {
-            let path = path.as_str().split('?').next().unwrap_or_default().replace("%5C", "\\");
-            let method = serde_json::to_value(match &call.write {
-                Write::Graph { verb, .. } => verb,
-                Write::Cmdlet { .. } => unreachable!(),
-            });
-            Match::method_path(method.unwrap().as_str().unwrap(), &path)
-        }
-        Write::Cmdlet { name, .. } => Match::cmdlet(name.name()),
-    }
-}
-
 /// Number of requests that changed something.
 fn mutations(world: &World) -> usize {
     world.tenant.requests().iter().filter(|request| request.mutated).count()
-}
-
-#[tokio::test]
-async fn no_fault_loses_or_doubles_a_change() {
-    let faults = [
-        FaultEffect::Throttle(RetryAfter::Seconds(7)),
-        FaultEffect::Throttle(RetryAfter::Decimal(2_128)),
-        FaultEffect::Throttle(RetryAfter::Absent),
-        FaultEffect::ServerError { status: 500, applied: false },
-        FaultEffect::ServerError { status: 500, applied: true },
-        FaultEffect::ServerError { status: 504, applied: true },
-        FaultEffect::Drop { applied: false },
-        FaultEffect::Drop { applied: true },
-        FaultEffect::DropMidBody,
-        FaultEffect::Truncate,
-        FaultEffect::Slow(1),
-        FaultEffect::Unauthorized { challenge: true },
-        FaultEffect::GzipBomb(1 << 20),
-    ];
-    for action in REGISTRY.iter() {
-        let id = action.meta().id;
-        let wanted = end_state(action).await;
-        for fault in &faults {
-            let world = World::aitm().await;
-            let file = plan(&world, action).await;
-            let changes = file.plan().changes().count();
-            let mut struck = BTreeSet::new();
-            for call in file.plan().changes().flat_map(|change| &change.calls) {
-                let on = requests_of(call);
-                // A challenge is answered once: a second one for the same request is a refusal.
-                let again = !struck.insert(format!("{on:?}"));
-                if !(again && matches!(fault, FaultEffect::Unauthorized { .. })) {
-                    world.tenant.faults().add(Fault::once(on, fault.clone()));
-                }
-            }
-            let ran = world.run(file).await;
-            assert!(all_done(&ran.outcomes()), "{id}, {fault:?}: {:?}", ran.summary.outcomes);
-            assert_eq!(comparable(world.tenant.state()), wanted, "{id}, {fault:?}");
-            assert_eq!(mutations(&world), changes, "{id}, {fault:?}: a second effect");
-        }
-    }
-}
-
-/// A server that nobody has any business with.
-fn foreign_host() -> (std::net::TcpListener, String) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let url = format!("http://{}/", listener.local_addr().unwrap());
-    (listener, url)
-}
-
-#[tokio::test]
-async fn what_is_called_done_is_done_whatever_the_tenant_answers() {
-    let (listener, foreign) = foreign_host();
-    let html = |status| FaultEffect::Answer {
-        status,
-        content_type: "text/html".into(),
-        body: "<html>gateway</html>".into(),
-        applied: false,
-    };
-    let faults = [
-        FaultEffect::Redirect { status: 302, location: foreign.clone() },
-        FaultEffect::Redirect { status: 307, location: foreign },
-        html(200),
-        html(403),
-        html(404),
-        html(412),
-        FaultEffect::Reverted,
-    ];
-    for action in REGISTRY.iter() {
-        let id = action.meta().id;
-        for fault in &faults {
-            let world = World::aitm().await;
-            let file = plan(&world, action).await;
-            for call in file.plan().changes().flat_map(|change| &change.calls) {
-                world.tenant.faults().add(Fault::always(requests_of(call), fault.clone()));
-            }
-            let ids: BTreeMap<String, String> =
-                file.plan().changes().map(|change| (change.id.clone(), change.target.id.clone())).collect();
-            let ran = world.run(file).await;
-            world.tenant.faults().clear();
-            let left: BTreeSet<String> = world
-                .plan(&one_step(id, &example(action)))
-                .await
-                .plan()
-                .changes()
-                .map(|change| change.target.id.clone())
-                .collect();
-            for (change, outcome) in &ran.summary.outcomes {
-                let there = !action.meta().always && left.contains(&ids[change]);
-                assert!(!(outcome.holds() && there), "{id}, {fault:?}: {change} is called {outcome:?}");
-            }
-            if action.meta().always {
-                let touched = world.tenant.requests().iter().any(|request| request.mutated);
-                assert!(touched || !all_done(&ran.outcomes()), "{id}, {fault:?}: done without an effect");
-            }
-        }
-    }
-    assert!(listener.accept().is_err(), "something went to a foreign host");
-}
-
-#[tokio::test]
-async fn a_foreign_or_looping_next_link_is_followed_by_nobody() {
-    let (listener, foreign) = foreign_host();
-    for fault in [FaultEffect::NextLink(foreign), FaultEffect::NextLinkLoop] {
-        let world = World::aitm().await;
-        world.tenant.faults().add(Fault::always(Match::path("egisteredDevices"), fault.clone()));
-        let file = world.plan(&one_step("device.disable", &serde_json::json!({"user": world.victim()}))).await;
-        let problems = file.plan().items().filter(|(_, item)| matches!(item, Item::Problem { .. })).count();
-        assert_eq!((problems, file.plan().changes().count()), (1, 0), "{fault:?}: {:#?}", file.plan());
-    }
-    assert!(listener.accept().is_err(), "something went to a foreign host");
 }
 
 #[tokio::test]

@@ -83,9 +83,8 @@ fn recorded(lines: &[staunch::journal::Line]) -> Vec<Override> {
 async fn refuses_one(mut world: World, bound: &Bound, guard: Guard) {
     let file = plan_all(&world, bound).await;
     assert_eq!(refusing(file.plan()), [guard.name()], "{:#?}", file.plan());
-    let before = world.tenant.diff_from_seed();
-    world.run(file).await;
-    assert_eq!(world.tenant.diff_from_seed(), before, "nothing was sent");
+    let refused = check(&world, &file).await.unwrap_err();
+    assert!(matches!(&refused, PlanRefused::Blocked { guard: by, .. } if by == guard.name()), "{refused}");
 
     world.overrides = std::mem::take(&mut world.overrides).with(guard, REASON);
     let file = plan_all(&world, bound).await;
@@ -175,8 +174,7 @@ async fn our_own_application_is_refused() {
     let us = world.tenant.credentials().client_id;
     let file = plan_all(&world, &one_step("app.disable-service-principal", &json!({ "app": us }))).await;
     assert_eq!(refusing(file.plan()), ["self"]);
-    assert!(world.run(file).await.outcomes().is_empty());
-    assert!(world.tenant.diff_from_seed().is_empty());
+    check(&world, &file).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -328,10 +326,12 @@ async fn a_missing_permission_is_told_before_anything_is_sent() {
     world.tenant.grant_only(&["User.Read.All", "User.RevokeSessions.All"]);
     let file = world.plan(&block(VICTIM)).await;
     let told = file.plan().items().find_map(|(_, item)| match item {
-        Item::Problem { reason, .. } => Some(reason.clone()),
+        Item::Refused { refusal, .. } => Some((refusal.guard.clone(), refusal.reason.clone())),
         _ => None,
     });
-    assert_eq!(told.unwrap(), "cannot: our application lacks the permission User.EnableDisableAccount.All");
+    let (guard, reason) = told.unwrap();
+    assert_eq!(guard, "preflight");
+    assert_eq!(reason, "our application lacks the permission User.EnableDisableAccount.All");
     world.overrides = Overrides::default().with(Guard::Preflight, REASON);
     let file = world.plan(&block(VICTIM)).await;
     assert!(matches!(file.plan().changes().next().unwrap().preflight, Preflight::Cannot { .. }));
@@ -346,7 +346,7 @@ async fn an_undo_says_too_what_it_lacks() {
     world.tenant.grant_only(&["User.Read.All", "User.RevokeSessions.All"]);
     let undo = world.undo_plan(&ran.dir).await;
     let told = undo.plan().items().any(|(_, item)| {
-        matches!(item, Item::Problem { reason, .. } if reason.contains("lacks the permission User.EnableDisable"))
+        matches!(item, Item::Refused { refusal, .. } if refusal.reason.contains("the permission User.EnableDisable"))
     });
     assert!(told, "{:#?}", undo.plan());
 }
@@ -361,7 +361,7 @@ async fn a_cloud_without_the_action_is_told() {
     let recipe = Recipe { cloud: Cloud::China, ..world.recipe(&bound) };
     let plan = discovery.plan(&bound, &picks, recipe, REGISTRY, &session.reader()).await.unwrap();
     let told = plan.items().filter(|(_, item)| {
-        matches!(item, Item::Problem { reason, .. } if reason == "cannot: this action does not exist in this cloud")
+        matches!(item, Item::Refused { refusal, .. } if refusal.reason == "this action does not exist in this cloud")
     });
     assert_eq!((told.count(), plan.changes().count()), (1, 0), "{plan:#?}");
 }
@@ -405,4 +405,61 @@ async fn what_is_told_of_privileged_targets_is_what_the_tenant_then_says() {
         let outcome = world.run(file).await.outcomes()[0];
         assert_eq!(can, outcome == Outcome::Done, "{user}: {outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn an_undo_gives_no_administrator_its_access_back_without_an_override() {
+    let mut world = World::aitm().await;
+    world.overrides = Overrides::default()
+        .with(Guard::ProtectedRole, "an administrator was phished")
+        .with(Guard::LastAdministrator, "another one is being made");
+    world.tenant.assign_roles(&["Privileged Authentication Administrator"]);
+    let ran = world.run(world.plan(&block(ADMIN)).await).await;
+    assert_eq!(ran.outcomes(), [Outcome::Done]);
+    let before = world.tenant.diff_from_seed();
+    world.overrides = Overrides::default();
+    let file = world.undo_plan(&ran.dir).await;
+    assert_eq!(refusing(file.plan()), ["protected-role"], "{:#?}", file.plan());
+    check(&world, &file).await.unwrap_err();
+    assert_eq!(world.tenant.diff_from_seed(), before, "nothing was sent");
+
+    world.overrides = Overrides::default().with(Guard::ProtectedRole, REASON);
+    let file = world.undo_plan(&ran.dir).await;
+    let planned = file.plan().overrides.clone();
+    assert_eq!((planned.len(), planned[0].reason.as_str()), (1, REASON), "{planned:?}");
+    let undone = world.run(file).await;
+    assert_eq!(recorded(&undone.history().lines), planned);
+}
+
+#[tokio::test]
+async fn an_undo_puts_an_emergency_account_back() {
+    let mut world = World::aitm().await;
+    let ran = world.run(world.plan(&block(VICTIM)).await).await;
+    world.protected.break_glass = vec![VICTIM.to_owned()];
+    let file = world.undo_plan(&ran.dir).await;
+    assert_eq!((refusing(file.plan()), file.plan().changes().count()), (vec![], 1));
+    check(&world, &file).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_undo_that_cannot_see_who_is_privileged_says_so_and_is_refused_where_the_profile_is_strict() {
+    let mut world = World::aitm().await;
+    let ran = world.run(world.plan(&block(VICTIM)).await).await;
+    world.tenant.grant_only(&SHORT_SIGHTED);
+    let file = world.undo_plan(&ran.dir).await;
+    assert!(file.plan().caveats.iter().any(|caveat| caveat.kind == CaveatKind::BlindSpot), "{:#?}", file.plan());
+    check(&world, &file).await.unwrap();
+    world.protected.strict = true;
+    let refused = check(&world, &world.undo_plan(&ran.dir).await).await.unwrap_err();
+    assert!(matches!(&refused, PlanRefused::Blocked { guard, .. } if guard == "blind-spot"), "{refused}");
+}
+
+#[tokio::test]
+async fn the_undo_of_a_run_is_refused_in_another_tenant() {
+    let world = World::aitm().await;
+    let ran = world.run(world.plan(&block(VICTIM)).await).await;
+    let mut plan = world.undo_plan(&ran.dir).await.plan().clone();
+    plan.tenant_id = "00000000-0000-4000-8000-00000000beef".to_owned();
+    let refused = check(&world, &PlanFile::freeze(plan).unwrap()).await.unwrap_err();
+    assert!(matches!(refused, PlanRefused::Foreign { .. }), "{refused}");
 }

@@ -247,6 +247,8 @@ pub(crate) struct UndoArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
+    pub(crate) overriding: Overriding,
+    #[command(flatten)]
     pub(crate) approving: Approving,
 }
 

@@ -18,7 +18,7 @@ use crate::{
         progress, prompt,
     },
     engine::check_recipient,
-    model::Meta,
+    model::{Identity, IdentityKind, Meta},
     plan::{
         Candidate, Discovery, Guard, Overrides, PickError, Picks, PlanFile, PlaybookRef, Question, Recipe, Selection,
     },
@@ -36,6 +36,7 @@ pub(crate) struct Prepared {
 /// Reads, binds and plans what the arguments say. Changes nothing.
 pub(crate) async fn make(context: &Context, args: &Planning, connected: &Connected) -> Result<PlanFile, Failure> {
     let (playbook, text) = read(context, &args.playbook)?;
+    may_do_something(connected.session.identity(), &args.playbook)?;
     let bound = bind(context, &playbook, &args.inputs)?;
     for key in &args.recipients {
         check_recipient(key).or_fail(Exit::Usage)?;
@@ -43,6 +44,22 @@ pub(crate) async fn make(context: &Context, args: &Planning, connected: &Connect
     let overrides = overrides(&args.overriding)?;
     let prepared = Prepared { recipients: args.recipients.clone(), overrides, ..Prepared::new(bound, text) };
     prepared.plan(context, connected, |discovery| picks(context, discovery, &args.picks)).await
+}
+
+/// A token is issued to an application that nobody gave a permission, too.
+///
+/// Source: Entra, "OAuth 2.0 client credentials flow": such a token has no `roles`.
+fn may_do_something(us: &Identity, playbook: &Path) -> Result<(), Failure> {
+    if us.kind == IdentityKind::User || !us.permissions.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "signed in, but application {} holds no permission of Microsoft Graph in tenant {}: the consent of an \
+         administrator is missing",
+        us.app_id, us.tenant_id
+    );
+    let hint = format!("`staunch permissions {}` lists what is needed", playbook.display());
+    Err(Failure::new(Exit::CouldNotRun, message).hint(hint))
 }
 
 impl Prepared {
@@ -88,7 +105,7 @@ pub(crate) fn metas(playbook: &Playbook) -> Vec<&'static Meta> {
 }
 
 /// The guards that are overridden; `--allow-irreversible` is the short form for one of them.
-fn overrides(args: &Overriding) -> Result<Overrides, Failure> {
+pub(crate) fn overrides(args: &Overriding) -> Result<Overrides, Failure> {
     if args.guards.len() != args.reasons.len() {
         let (guards, reasons) = (args.guards.len(), args.reasons.len());
         return Err(Failure::usage(format!("{guards} --override and {reasons} --reason: each needs the other")));

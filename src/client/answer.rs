@@ -44,7 +44,11 @@ pub(super) fn judge(service: Service, what: &str, attempt: &Attempt) -> Result<(
         None => {}
     }
     if exchange.outcome == ExchangeOutcome::Ok {
-        return Ok(());
+        // A gateway's page, or an answer that somebody cut and gave a new length: asking again harms nobody.
+        return match serde_json::from_slice::<serde::de::IgnoredAny>(&exchange.body) {
+            Ok(_) => Ok(()),
+            Err(error) => fail(ReadErrorKind::Malformed, own(&format!("the answer is not whole JSON: {error}")), true),
+        };
     }
     let status = exchange.status.unwrap_or_default();
     let mut complaint = Complaint::of(service, exchange);
@@ -71,11 +75,9 @@ fn kind(service: Service, exchange: &Exchange, complaint: &Complaint) -> ReadErr
             complaint.not_found_kind()
         }
         ExchangeOutcome::NotFound if service == Service::Graph => {
-            if complaint.code.is_empty() && !exchange.body.is_empty() {
-                ReadErrorKind::Unavailable
-            } else {
-                ReadErrorKind::NotFound
-            }
+            // A gateway's page and an empty body are no proof of absence, however often they come: what is not there
+            // counts as contained.
+            if complaint.code.is_empty() { ReadErrorKind::Unavailable } else { ReadErrorKind::NotFound }
         }
         ExchangeOutcome::NotFound | ExchangeOutcome::Rejected => ReadErrorKind::Rejected,
         ExchangeOutcome::Denied => ReadErrorKind::Denied,
@@ -131,7 +133,7 @@ mod tests {
         assert!(judge(Service::Graph, "", &attempt(200, b"{}")).is_ok());
         let gone = r#"{"error":{"code":"Request_ResourceNotFound","message":"m"}}"#;
         assert_eq!(graph(404, gone), (NotFound, false));
-        assert_eq!(graph(404, ""), (NotFound, true), "after some more attempts");
+        assert_eq!(graph(404, ""), (Unavailable, true), "an absence is told in the service's own words");
         assert_eq!(graph(404, "<html>"), (Unavailable, true), "a gateway's");
         assert_eq!(graph(404, r#"{"error":{"code":"MailboxNotEnabledForRESTAPI","message":"m"}}"#), (NoMailbox, false));
         assert_eq!(graph(401, ""), (Denied, false));

@@ -102,7 +102,7 @@ impl PlanFile {
         }
         check_age(plan, against)?;
         let here = || guards::refused_here(plan, against.identity, against.protected);
-        match plan.blocked.first().cloned().or_else(here) {
+        match plan.blocked.first().cloned().or_else(here).or_else(|| plan.refused_whole()) {
             Some(Refusal { guard, reason }) => Err(PlanRefused::Blocked { guard, reason }),
             None => Ok(()),
         }

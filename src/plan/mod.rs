@@ -21,4 +21,4 @@ pub use guards::{GUARD_READS, Guard, Overrides, Protected, blind_spots};
 pub use preflight::{Missing, Tokens, missing, needs_exchange};
 pub use show::{confirmation, terminal};
 pub use types::{Mode, Plan, PlanStage, PlanStep, PlaybookRef, Tally};
-pub use undo::{UndoError, undo};
+pub use undo::{UndoError, UndoRecipe, undo};

@@ -11,7 +11,7 @@ use crate::{
         Caveat, CaveatKind, Cloud, Identity, IdentityKind, Item, Meta, Permission, Preflight, Service, Target,
         role_name,
     },
-    plan::guards::Roles,
+    plan::guards::{Guard, Roles},
 };
 
 /// What our tokens say, one for each service that is needed.
@@ -119,13 +119,14 @@ impl Judge {
         (!lacks.is_empty()).then(|| format!("our application lacks the permission {lacks}"))
     }
 
-    /// The item with what is expected of its change; a change that cannot be made is a problem.
+    /// The item with what is expected of its change; a change that cannot be made is refused.
     pub(crate) fn judged(&self, item: Item, meta: &Meta, roles: Option<&Roles>) -> Item {
         let Item::Change(mut change) = item else { return item };
         change.preflight = match self.cannot(meta) {
             Some(reason) if self.keep => Preflight::Cannot { reason },
             Some(reason) => {
-                return Item::Problem { subject: change.target.name, reason: format!("cannot: {reason}") };
+                let refusal = Guard::Preflight.refuses(reason);
+                return Item::Refused { target: Box::new(change.target), refusal };
             }
             None => of_target(meta, &change.target, &change.caveats, &self.tokens.graph, roles),
         };

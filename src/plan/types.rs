@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::{
     model::{Caveat, Change, Cloud, Identity, Item, Override, Preflight, Refusal},
+    plan::show::object,
     playbook::{Gate, Handover, OnError, When},
 };
 
@@ -149,6 +150,19 @@ impl Plan {
             Item::Change(change) => Some(&**change),
             _ => None,
         })
+    }
+
+    /// Why nothing of the plan can be done, where guards refuse every change that it could hold.
+    pub fn refused_whole(&self) -> Option<Refusal> {
+        if self.changes().next().is_some() {
+            return None;
+        }
+        let (target, refusal) = self.items().find_map(|(_, item)| match item {
+            Item::Refused { target, refusal } => Some((target, refusal)),
+            _ => None,
+        })?;
+        let reason = format!("{}: {}; nothing else is planned", object(target), refusal.reason);
+        Some(Refusal { reason, ..refusal.clone() })
     }
 
     /// Counts.

@@ -11,11 +11,13 @@ use crate::{
     action::{ContractError, LensError, Registry},
     client::Reader,
     journal::{History, Record},
-    model::{Goal, Item, Outcome, Target},
+    model::{Change, Goal, Item, Outcome, Target},
     plan::{
-        Mode, Plan, PlanFile, PlanFileError, PlanStage, PlanStep,
+        Mode, Overrides, Plan, PlanFile, PlanFileError, PlanStage, PlanStep, Protected,
         build::{Draft, change_item, number},
+        guards::{Facts, Guard, Guards, Subject, Totals},
         preflight::{Judge, Tokens, needs_exchange},
+        show::object,
     },
     playbook::{Gate, OnError, When},
 };
@@ -34,6 +36,17 @@ pub enum UndoError {
     Contract(#[from] ContractError),
 }
 
+/// What an undo is planned with.
+#[derive(Clone, Copy, Debug)]
+pub struct UndoRecipe<'a> {
+    /// Now.
+    pub now: Timestamp,
+    /// What the profile says about guards.
+    pub protected: &'a Protected,
+    /// Guards that are overridden, with their reasons.
+    pub overrides: &'a Overrides,
+}
+
 /// What a run did to one object.
 struct Done {
     target: Target,
@@ -47,16 +60,25 @@ struct Done {
 ///
 /// # Errors
 /// When the run is open, or its folder does not read.
-pub async fn undo(history: &History, registry: Registry, reader: &Reader, now: Timestamp) -> Result<Plan, UndoError> {
+pub async fn undo(
+    history: &History,
+    registry: Registry,
+    reader: &Reader,
+    with: &UndoRecipe<'_>,
+) -> Result<Plan, UndoError> {
     if !history.closed {
         return Err(UndoError::Open);
     }
     let file = PlanFile::parse(history.plan.clone())?;
     let done = done(history);
-    let actions = file.plan().changes().filter_map(|change| registry.get(&change.action));
-    let tokens = Tokens::read(reader, actions.map(|action| action.meta()).any(needs_exchange)).await;
-    let judge = Judge::new(tokens, file.plan().cloud, registry, false);
-    let way = Way { done: &done, registry, reader, judge: &judge };
+    let subjects: Vec<Subject<'_>> =
+        file.plan().changes().filter_map(|change| done.subject(change, registry)).collect();
+    let facts = Facts::read(reader, with.protected, &subjects);
+    let tokens = Tokens::read(reader, subjects.iter().any(|subject| needs_exchange(subject.meta)));
+    let (facts, tokens) = futures_util::join!(facts, tokens);
+    let judge = Judge::new(tokens, file.plan().cloud, registry, with.overrides.has(Guard::Preflight));
+    let guards = Guards { us: reader.identity(), protected: with.protected, overrides: with.overrides, facts };
+    let way = Way { done: &done, registry, reader, judge: &judge, guards: &guards };
     let mut stages = Vec::new();
     for stage in file.plan().stages.iter().rev() {
         let mut steps = Vec::new();
@@ -75,7 +97,7 @@ pub async fn undo(history: &History, registry: Registry, reader: &Reader, now: T
     let run = history.header.run_id.clone();
     let mut plan = Plan {
         id: Uuid::now_v7().to_string(),
-        made_at: now,
+        made_at: with.now,
         made_by: env!("CARGO_PKG_VERSION").to_owned(),
         tenant_id: reader.identity().tenant_id.clone(),
         identity: reader.identity().clone(),
@@ -92,6 +114,7 @@ pub async fn undo(history: &History, registry: Registry, reader: &Reader, now: T
         ..file.plan().clone()
     };
     number(&mut plan);
+    way.settle(&mut plan);
     Ok(plan)
 }
 
@@ -106,8 +129,18 @@ fn undo_step(step: &PlanStep, items: Vec<Item>) -> PlanStep {
     }
 }
 
-/// What was changed, by change id. A change that was refused before it was sent is not among it.
-fn done(history: &History) -> BTreeMap<String, Done> {
+/// What was changed, by change id.
+struct AllDone(BTreeMap<String, Done>);
+
+impl AllDone {
+    fn subject(&self, change: &Change, registry: Registry) -> Option<Subject<'_>> {
+        let (done, action) = (self.0.get(&change.id)?, registry.get(&change.action)?);
+        Some(Subject { target: &done.target, meta: action.meta() })
+    }
+}
+
+/// A change that was refused before it was sent is not among what was changed.
+fn done(history: &History) -> AllDone {
     let mut all = BTreeMap::new();
     for line in &history.lines {
         if let Record::Ended { change, outcome, before: Some(before), after, target, .. } = &line.record {
@@ -122,29 +155,34 @@ fn done(history: &History) -> BTreeMap<String, Done> {
             }
         }
     }
-    all
+    AllDone(all)
 }
 
 /// The way back.
 struct Way<'a> {
-    done: &'a BTreeMap<String, Done>,
+    done: &'a AllDone,
     registry: Registry,
     reader: &'a Reader,
     judge: &'a Judge,
+    guards: &'a Guards<'a>,
 }
 
 impl Way<'_> {
     async fn item(&self, step: &PlanStep, item: &Item) -> Result<Option<Item>, ContractError> {
-        let Self { done, registry, reader, judge } = self;
+        let Self { done, registry, reader, judge, guards } = self;
         let Item::Change(change) = item else {
             return Ok(None);
         };
-        let (Some(done), Some(action)) = (done.get(&change.id), registry.get(&change.action)) else {
+        let (Some(done), Some(action)) = (done.0.get(&change.id), registry.get(&change.action)) else {
             return Ok(None);
         };
         let problem = |reason: String| Ok(Some(Item::Problem { subject: done.target.name.clone(), reason }));
         if let Err(reason) = action.calls(&done.target, &done.after, &done.before, None)? {
             return Ok(Some(Item::Stays { target: Box::new(done.target.clone()), reason }));
+        }
+        let refusals = guards.sort(guards.refuse_return(&done.target, action.meta()), None).0;
+        if let Some(refusal) = refusals.into_iter().next() {
+            return Ok(Some(Item::Refused { target: Box::new(done.target.clone()), refusal }));
         }
         let seen = match action.read(reader, &done.target).await {
             Ok(seen) => seen,
@@ -162,5 +200,21 @@ impl Way<'_> {
         let item = change_item(action, draft, seen.state, reader.server_now(), &[])?;
         // No roles are read: whatever was in the way of the change was in the way of the run.
         Ok(Some(judge.judged(item, action.meta(), None)))
+    }
+
+    /// What guards say about the plan as a whole, and what was overridden in it.
+    fn settle(&self, plan: &mut Plan) {
+        let totals = Totals::of(plan.changes(), |_| false);
+        let (blocked, mut overridden) = self.guards.sort(self.guards.refuse_return_of(&totals), None);
+        for change in plan.changes() {
+            let Some(meta) = self.registry.get(&change.action).map(|action| action.meta()) else { continue };
+            let mut refusals = self.guards.refuse_return(&change.target, meta);
+            refusals.extend(self.judge.cannot(meta).map(|reason| Guard::Preflight.refuses(reason)));
+            overridden.extend(self.guards.sort(refusals, Some(&object(&change.target))).1);
+        }
+        overridden.sort();
+        overridden.dedup();
+        (plan.blocked, plan.overrides) = (blocked, overridden);
+        plan.caveats.clone_from(&self.guards.facts.blind);
     }
 }

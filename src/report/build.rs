@@ -51,6 +51,7 @@ pub(super) fn report(
 ) -> Report {
     let file = PlanFile::parse(&history.plan);
     let mut sorted = Sorted::default();
+    sorted.note_unseen(&file.caveats().collect::<Vec<_>>());
     for placed in file.items() {
         sorted.take(placed);
     }

@@ -76,8 +76,9 @@ impl Facts {
         let seq = line.seq;
         match &line.record {
             Record::RunOpened { .. } => self.opened = Some(line.t),
-            Record::Approved { digest, by, how, .. } => {
-                self.approvals.push(Approver { seq, by: by.clone(), how: *how, digest: digest.clone() });
+            Record::Approved { digest, by, how, overrides } => {
+                let (by, digest, overrides) = (by.clone(), digest.clone(), overrides.clone());
+                self.approvals.push(Approver { seq, by, how: *how, digest, overrides });
             }
             Record::Sealed { file, recipients, owner, .. } => self.secrets.push(Sealed {
                 seq,

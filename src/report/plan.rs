@@ -7,7 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::types;
-use crate::model::Item;
+use crate::model::{Caveat, Item};
 
 /// The file.
 #[derive(Default, Deserialize)]
@@ -25,6 +25,7 @@ pub(super) struct Plan {
     pub(super) inputs: BTreeMap<String, Value>,
     pub(super) stages: Vec<Stage>,
     pub(super) handover: Vec<Value>,
+    caveats: Vec<Value>,
 }
 
 #[derive(Default, Deserialize)]
@@ -83,6 +84,11 @@ impl PlanFile {
             };
             stage.steps.iter().map(of)
         })
+    }
+
+    /// What is to be known of the plan as a whole.
+    pub(super) fn caveats(&self) -> impl Iterator<Item = Caveat> {
+        understood(&self.plan.caveats)
     }
 
     /// All tasks for people.

@@ -39,6 +39,14 @@ pub(super) fn status(status: &Status, whole: bool, blocks: &mut Vec<Block>) {
         };
         let text = Text::new().words("approved by ").said(&approval.by).words(format!(" {how}"));
         point(text.seq(approval.seq));
+        for made in &approval.overrides {
+            let text = Text::new().loud("OVERRIDDEN", false).words(" guard ").code(&made.guard);
+            let text = match &made.target {
+                Some(target) => text.words(" for ").said(target),
+                None => text.words(" for the plan as a whole"),
+            };
+            point(text.words(": ").said(&made.reason).seq(approval.seq));
+        }
     }
     if status.approvals.is_empty() {
         point(Text::new().words("nobody approved it"));

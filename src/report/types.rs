@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     journal::{Anchor, Approval, EvidenceRef, Finding, Mode, PlaybookRef, SentOutcome, Tool, Verdict},
-    model::{Caveat, Cloud, Difference, ExchangeOutcome, Identity, Outcome, Target, Untrusted},
+    model::{Caveat, Cloud, Difference, ExchangeOutcome, Identity, Outcome, Override, Target, Untrusted},
 };
 
 pub use super::{
@@ -150,6 +150,9 @@ pub struct Approver {
     pub how: Approval,
     /// The plan's digest.
     pub digest: String,
+    /// Guards that were overridden, why, and for what.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overrides: Vec<Override>,
 }
 
 /// Everything that was done about one account, or about one object that belongs to none.

@@ -1,6 +1,8 @@
 //! Guards at the command line: exit codes, nothing sent, and the override on record.
 
+use mock_server::Scenario;
 use serde_json::Value;
+use staunch::plan::Guard;
 
 use crate::lab::{FIVE_MINUTES, Lab};
 
@@ -55,7 +57,7 @@ fn a_refused_account_is_left_alone_and_an_override_is_on_record() {
     let refused = lab.staunch(&[&plan[..], &["refused.json"]].concat());
     assert!(refused.stdout.contains("by guard break-glass"), "{}", refused.stdout);
     let applied = lab.staunch(&["apply", "refused.json", "--approve", &digest(&refused.stderr)]);
-    assert_eq!(applied.code, Some(4), "what was refused is not contained:\n{}", applied.text());
+    assert_eq!(applied.code, Some(3), "{}", applied.text());
     assert_eq!(lab.mutations(), 0);
 
     let given = ["--override", "break-glass", "--reason", REASON, "--override", "limit", "--reason", "x"];
@@ -128,4 +130,159 @@ fn a_plan_is_refused_where_the_profile_that_applies_it_protects_the_account() {
     assert_eq!(applied.code, Some(3), "{}", applied.text());
     assert!(applied.stderr.contains("break-glass"), "{}", applied.stderr);
     assert_eq!(lab.mutations(), 0);
+}
+
+/// A plan that one guard refuses.
+struct Case {
+    lab: Lab,
+    /// One step: an action and its input; where it is empty, the sessions of so many accounts are revoked.
+    step: String,
+    accounts: usize,
+    /// More arguments of `plan` and `run`.
+    more: &'static [&'static str],
+}
+
+const VICTIM_NAME: &str = "johanna@sunnyside08.example";
+const ADMIN_NAME: &str = "ines@sunnyside08.example";
+
+fn step(action: &str, member: &str, value: &str) -> String {
+    format!("{action}: {{{member}: {value}}}")
+}
+
+fn app_named(lab: &Lab, name: &str) -> String {
+    let of = |state: &mock_server::tenant::state::State| {
+        state.service_principals.values().find(|it| it.display_name == name).unwrap().app_id.clone()
+    };
+    lab.tenant.inspect(of)
+}
+
+/// The case of each guard. A guard without one does not compile.
+fn case(guard: Guard) -> Case {
+    let mut lab = Lab::aitm();
+    let mut more: &[&str] = &[];
+    let revoke = |user: &str| step("user.revoke-sessions", "user", user);
+    let app = |app: &str| step("app.disable-service-principal", "app", app);
+    let step = match guard {
+        Guard::Own => app(&lab.tenant.credentials().client_id),
+        Guard::BreakGlass => {
+            profile(&lab, "break_glass = [\"johanna@sunnyside08.example\"]");
+            revoke(VICTIM_NAME)
+        }
+        Guard::LastAdministrator => {
+            more = &["--override", "protected-role", "--reason", "an administrator was phished"];
+            step("user.block-sign-in", "user", ADMIN_NAME)
+        }
+        Guard::ProtectedRole => revoke(ADMIN_NAME),
+        Guard::FirstParty => app(&app_named(&lab, "Microsoft Teams")),
+        Guard::ManagedIdentity => app(&app_named(&lab, "sunny-functions")),
+        Guard::SyncAccount => {
+            let mut scenario = Scenario::builtin("aitm").unwrap();
+            let mut account = scenario.users.iter().find(|user| user.name == "klaus").unwrap().clone();
+            account.name = "Sync_SRV01_0123456789ab".into();
+            scenario.users.push(account);
+            lab = Lab::of(&scenario);
+            revoke("Sync_SRV01_0123456789ab@sunnyside08.example")
+        }
+        Guard::Limit => String::new(),
+        Guard::Percent => {
+            profile(&lab, "max_percent = 0");
+            String::new()
+        }
+        Guard::Irreversible => {
+            more = &["--pick", "it=all"];
+            step("user.remove-auth-methods", "user", VICTIM_NAME)
+        }
+        Guard::BlindSpot => {
+            lab.tenant.grant_only(&["User.Read.All", "User.RevokeSessions.All"]);
+            profile(&lab, "strict_guards = true");
+            revoke(VICTIM_NAME)
+        }
+        Guard::Preflight => {
+            lab.tenant.grant_only(&["User.Read.All", "User.EnableDisableAccount.All"]);
+            revoke(VICTIM_NAME)
+        }
+    };
+    let accounts = if guard == Guard::Limit { 2 } else { 11 };
+    Case { lab, step, accounts, more }
+}
+
+impl Case {
+    /// Writes the playbook; gives the arguments that plan it.
+    fn arguments(&self) -> Vec<String> {
+        let (step, limit) = (&self.step, if self.accounts == 2 { 1 } else { 50 });
+        let head =
+            format!("schema: staunch/v1\nid: one\nversion: 1.0.0\ntitle: One step\nlimits: {{changes: {limit}}}\n");
+        let (inputs, body) = if step.is_empty() {
+            let all = "{id: it, each: inputs.users, do: {user.revoke-sessions: {user: each}}}".to_owned();
+            ("inputs:\n  users: {type: users}\n", all)
+        } else {
+            ("", format!("{{id: it, do: {{{step}}}}}"))
+        };
+        self.lab.write("one.yaml", &format!("{head}{inputs}stages:\n  - id: only\n    steps:\n      - {body}\n"));
+        let mut arguments = vec!["one.yaml".to_owned()];
+        if step.is_empty() {
+            let members: Vec<String> = self.lab.tenant.inspect(|state| {
+                let members = state.users.values().filter(|user| user.user_type == "Member");
+                let names = members.map(|user| user.user_principal_name.clone());
+                names.filter(|name| name != ADMIN_NAME).take(self.accounts).collect()
+            });
+            arguments.extend(["-i".to_owned(), format!("users={}", members.join(","))]);
+        }
+        arguments.extend(self.more.iter().map(|&it| it.to_owned()));
+        arguments
+    }
+}
+
+/// Refused, exit 3, by `plan`, `apply` and `run`, with nothing sent; overridden, and that is on record and in the report.
+#[test]
+fn every_guard_refuses_with_exit_3_and_its_override_is_in_the_journal() {
+    for guard in Guard::ALL {
+        let case = case(guard);
+        let (lab, name) = (&case.lab, guard.name());
+        let arguments = case.arguments();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let planned = lab.staunch(&[&["plan"], &arguments[..], &["--out", "refused.json"]].concat());
+        assert_eq!(planned.code, Some(3), "{name}: {}", planned.text());
+        assert!(planned.stdout.contains(&format!("by guard {name}")), "{name}: {}", planned.stdout);
+        let applied = lab.staunch(&["apply", "refused.json", "--approve", &digest(&planned.stderr)]);
+        assert_eq!(applied.code, Some(3), "{name}: {}", applied.text());
+        assert!(applied.stderr.contains(name), "{name}: {}", applied.stderr);
+        assert_eq!(lab.staunch(&[&["run"], &arguments[..]].concat()).code, Some(3), "{name}");
+        assert_eq!(lab.mutations(), 0, "{name}");
+        assert!(!lab.path("case/runs").exists(), "{name}: no run was opened");
+
+        let given = ["--override", name, "--reason", REASON, "--out", "plan.json"];
+        let planned = lab.staunch(&[&["plan"], &arguments[..], &given].concat());
+        assert_eq!(planned.code, Some(0), "{name}: {}", planned.text());
+        lab.staunch(&["apply", "plan.json", "--approve", &digest(&planned.stderr)]);
+        assert_on_record(lab, name);
+    }
+}
+
+fn assert_on_record(lab: &Lab, guard: &str) {
+    let run = lab.run_id();
+    let journal = std::fs::read_to_string(lab.path(&format!("case/runs/{run}/journal.jsonl"))).unwrap();
+    let approved = journal.lines().find(|line| line.contains("\"approved\"")).unwrap();
+    let line: Value = serde_json::from_str(approved).unwrap();
+    let overrides = line["record"]["overrides"].as_array().or_else(|| line["overrides"].as_array()).unwrap();
+    assert!(overrides.iter().any(|it| it["guard"] == guard && it["reason"] == REASON), "{guard}: {overrides:#?}");
+    let shown = lab.staunch(&["audit", "show", &run]).stdout;
+    assert!(shown.contains(&format!("guard {guard} overridden")) && shown.contains(REASON), "{shown}");
+    for format in [&["--markdown"][..], &["--format", "json"], &[]] {
+        let report = lab.staunch(&[&["report", &run], format].concat());
+        let words = report.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains(REASON), "{guard}, {format:?}: {}", report.text());
+    }
+}
+
+#[test]
+fn what_the_guards_could_not_see_stands_in_the_report() {
+    let lab = Lab::aitm();
+    lab.tenant.grant_only(&["User.Read.All", "User.EnableDisableAccount.All", "User.RevokeSessions.All"]);
+    let planned = lab.staunch(&["plan", FIVE_MINUTES, "-i", VICTIM, "--out", "plan.json"]);
+    assert_eq!(planned.code, Some(0), "{}", planned.text());
+    let applied = lab.staunch(&["apply", "plan.json", "--approve", &digest(&planned.stderr)]);
+    assert_eq!(applied.code, Some(0), "{}", applied.text());
+    let report = lab.staunch(&["report", &lab.run_id(), "--markdown"]).stdout;
+    assert!(report.contains("who holds a directory role could not be read"), "{report}");
 }

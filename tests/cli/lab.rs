@@ -1,12 +1,14 @@
 //! A mock tenant in this process, and the binary beside it with a case folder of its own.
 
-use std::{fs, path::PathBuf, process::Output};
+use std::{fs, path::PathBuf, process::Output, sync::Mutex};
 
 use assert_cmd::cargo::CommandCargoExt as _;
 use mock_server::{RogueObject, Scenario, Server, Tenant};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use crate::canary;
 
 /// The playbook of the incident, as shipped.
 pub(crate) const AITM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/playbooks/aitm-account-takeover.yaml");
@@ -16,6 +18,8 @@ pub(crate) const FIVE_MINUTES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/play
 pub(crate) struct Lab {
     pub(crate) tenant: Tenant,
     pub(crate) dir: TempDir,
+    /// What the test itself put there.
+    own: Mutex<Vec<PathBuf>>,
     _server: Server,
     _runtime: Runtime,
 }
@@ -25,6 +29,15 @@ pub(crate) struct Ended {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+/// No test leaves a secret of its tenant in its folder.
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            canary::assert_clean(self.dir.path(), &self.tenant, &self.own.lock().unwrap());
+        }
+    }
 }
 
 impl Lab {
@@ -37,7 +50,8 @@ impl Lab {
         let tenant = Tenant::new(scenario);
         let server = runtime.block_on(Server::start(tenant.clone()));
         let dir = tempfile::tempdir().unwrap();
-        let lab = Self { tenant, dir, _server: server, _runtime: runtime };
+        canary::watch(&tenant);
+        let lab = Self { tenant, dir, own: Mutex::default(), _server: server, _runtime: runtime };
         let (us, url) = (lab.tenant.credentials(), lab._server.uri());
         lab.write(
             "staunch.toml",
@@ -50,6 +64,11 @@ impl Lab {
         lab
     }
 
+    /// Where the tenant listens.
+    pub(crate) fn url(&self) -> String {
+        self._server.uri()
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
@@ -57,6 +76,7 @@ impl Lab {
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
+        self.own.lock().unwrap().push(path.clone());
         path
     }
 
@@ -134,7 +154,10 @@ impl Lab {
 }
 
 impl Ended {
+    /// Fails where a secret of any tenant was printed.
     pub(crate) fn of(output: Output) -> Self {
+        canary::assert_silent(&output.stdout, "stdout");
+        canary::assert_silent(&output.stderr, "stderr");
         Self {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),

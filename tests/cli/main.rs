@@ -8,8 +8,12 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "../common/canary.rs"]
+mod canary;
+
 mod azurite;
 mod bad_input;
+mod crash;
 mod decide;
 mod demo;
 mod doctor;
@@ -23,5 +27,6 @@ mod record;
 mod s3;
 mod seal;
 mod secrets;
+mod sign_in;
 mod store;
 mod verbs;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of it")]
 
+pub(crate) mod canary;
+
 use std::{collections::BTreeMap, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use mock_server::{Scenario, Server, Tenant};
@@ -28,13 +30,25 @@ pub struct World {
     pub protected: Protected,
     pub recipients: Vec<String>,
     pub overrides: Overrides,
+    /// Longest time of one attempt, where it is not the default.
+    pub attempt_timeout: Option<Duration>,
     pub case: TempDir,
+}
+
+/// No test leaves a secret of its tenant in its case.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            canary::assert_clean(self.case.path(), &self.tenant, &[]);
+        }
+    }
 }
 
 impl World {
     /// The scenario of the talk.
     pub async fn aitm() -> Self {
-        Self::of(&Scenario::builtin("aitm").expect("the scenario aitm is built in")).await
+        let tenant = planted().anew(mock_server::Clock::system());
+        Self::with(tenant, ManualClock::at(jiff::Timestamp::now())).await
     }
 
     pub async fn of(scenario: &Scenario) -> Self {
@@ -45,7 +59,7 @@ impl World {
     pub async fn aitm_on_one_clock() -> Self {
         let start = jiff::Timestamp::now();
         let theirs = mock_server::Clock::manual(start);
-        let tenant = Tenant::with_clock(&Scenario::builtin("aitm").unwrap(), theirs.clone());
+        let tenant = planted().anew(theirs.clone());
         Self::with(tenant, Arc::new(OneClock { start, theirs })).await
     }
 
@@ -53,7 +67,8 @@ impl World {
         let server = Server::start(tenant.clone()).await;
         let case = tempfile::tempdir().unwrap();
         let overrides = Overrides::default().with(Guard::Irreversible, "a test");
-        Self { tenant, server, clock, protected: Protected::default(), recipients: Vec::new(), overrides, case }
+        let (protected, recipients, attempt_timeout) = (Protected::default(), Vec::new(), None);
+        Self { tenant, server, clock, protected, recipients, overrides, attempt_timeout, case }
     }
 
     /// With its case under another folder.
@@ -73,7 +88,9 @@ impl World {
         let us = self.tenant.credentials();
         let endpoints = Endpoints::all_at(self.server.uri().parse().unwrap());
         let secret = Credential::Secret(us.client_secret.into());
-        SessionOptions::new(Cloud::Global, us.tenant_id, us.client_id, secret).at(endpoints)
+        let mut options = SessionOptions::new(Cloud::Global, us.tenant_id, us.client_id, secret).at(endpoints);
+        options.attempt_timeout = self.attempt_timeout.unwrap_or(options.attempt_timeout);
+        options
     }
 
     pub async fn session(&self) -> Session {
@@ -122,7 +139,10 @@ impl World {
     }
 
     pub async fn approve(&self, file: PlanFile) -> Approved {
-        let session = self.session().await;
+        self.approve_as(&self.session().await, file)
+    }
+
+    fn approve_as(&self, session: &Session, file: PlanFile) -> Approved {
         let accept = Accept {
             identity: session.identity(),
             now: self.clock.now(),
@@ -138,8 +158,10 @@ impl World {
     pub async fn run(&self, file: PlanFile) -> Ran {
         let journal = self.journal(&file);
         let dir = journal.run_dir().to_owned();
-        let approved = self.approve(file).await;
-        let summary = engine::run(approved, self.deps(journal).await, Options::default()).await.unwrap();
+        let session = self.session().await;
+        let approved = self.approve_as(&session, file);
+        let deps = self.deps_of(session, journal);
+        let summary = engine::run(approved, deps, Options::default()).await.unwrap();
         Ran { dir, summary }
     }
 
@@ -207,12 +229,18 @@ impl World {
     pub async fn undo_plan(&self, dir: &std::path::Path) -> PlanFile {
         let history = History::load(dir).unwrap();
         let session = self.session().await;
-        PlanFile::freeze(plan::undo(&history, REGISTRY, &session.reader(), self.clock.now()).await.unwrap()).unwrap()
+        let (protected, overrides) = (&self.protected, &self.overrides);
+        let with = plan::UndoRecipe { now: self.clock.now(), protected, overrides };
+        PlanFile::freeze(plan::undo(&history, REGISTRY, &session.reader(), &with).await.unwrap()).unwrap()
     }
 
     pub async fn deps(&self, journal: Journal) -> Deps {
+        self.deps_of(self.session().await, journal)
+    }
+
+    fn deps_of(&self, session: Session, journal: Journal) -> Deps {
         Deps {
-            session: self.session().await,
+            session,
             registry: REGISTRY,
             journal,
             clock: self.clock.clone(),
@@ -226,6 +254,12 @@ impl World {
         let header = header(plan, file);
         Journal::create(self.case.path(), &header, file.bytes(), None, self.clock.clone()).unwrap()
     }
+}
+
+/// The scenario of the talk, planted once for all tests of a process.
+fn planted() -> &'static Tenant {
+    static PLANTED: std::sync::OnceLock<Tenant> = std::sync::OnceLock::new();
+    PLANTED.get_or_init(|| Tenant::new(&Scenario::builtin("aitm").expect("the scenario aitm is built in")))
 }
 
 /// The tenant's own clock, as ours.

@@ -59,7 +59,9 @@ pub struct Tenant(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     world: RwLock<World>,
-    seed: State,
+    seed: World,
+    /// The scenario's seed of random numbers.
+    number: u64,
     credentials: Credentials,
     incident: Incident,
     clock: Clock,
@@ -121,11 +123,24 @@ impl Tenant {
     #[must_use]
     pub fn with_clock(scenario: &Scenario, clock: Clock) -> Self {
         let seeded = seed::plant(scenario);
+        Self::of(seeded.world, scenario.seed, (seeded.credentials, seeded.incident), clock)
+    }
+
+    /// Another tenant as this one was at its start, without planting it anew: same ids, same credentials, and nothing
+    /// of what was done here.
+    #[must_use]
+    pub fn anew(&self, clock: Clock) -> Self {
+        let known = (self.0.credentials.clone(), self.0.incident.clone());
+        Self::of(self.0.seed.clone(), self.0.number, known, clock)
+    }
+
+    fn of(seed: World, number: u64, (credentials, incident): (Credentials, Incident), clock: Clock) -> Self {
         Self(Arc::new(Inner {
-            seed: seeded.world.state.clone(),
-            world: RwLock::new(seeded.world),
-            credentials: seeded.credentials,
-            incident: seeded.incident,
+            world: RwLock::new(seed.clone()),
+            seed,
+            number,
+            credentials,
+            incident,
             clock,
             tokens: Tokens::default(),
             flows: Mutex::default(),
@@ -133,7 +148,7 @@ impl Tenant {
             limits: Limits::default(),
             log: Log::new(LOG_LIMIT),
             settings: RwLock::new(Settings::default()),
-            random: Mutex::new(Random::new(scenario.seed)),
+            random: Mutex::new(Random::new(number)),
         }))
     }
 
@@ -192,7 +207,7 @@ impl Tenant {
     /// What differs from the state at the start.
     #[must_use]
     pub fn diff_from_seed(&self) -> Vec<Difference> {
-        diff::between(&self.0.seed, &self.read().state)
+        diff::between(&self.0.seed.state, &self.read().state)
     }
 
     /// Changes the tenant behind its clients' backs, as an attacker or another administrator would.
@@ -259,6 +274,24 @@ impl Tenant {
     #[must_use]
     pub fn password_is(&self, user: &str, password: &str) -> bool {
         self.inspect(|state| state.user(user).is_some_and(|user| user.hidden.password.as_deref() == Some(password)))
+    }
+
+    /// Everything that was confided to a client, or by one, and must be found nowhere outside: the secrets of the
+    /// applications, every token and code that was issued, and the passwords that were set.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let mut all = self.0.tokens.all();
+        all.push(self.0.credentials.client_secret.clone());
+        self.flows(|flows| {
+            all.extend(flows.refresh.keys().chain(flows.codes.keys()).chain(flows.devices.keys()).cloned());
+        });
+        self.inspect(|state| {
+            let credentials = state.applications.values().flat_map(|application| &application.password_credentials);
+            all.extend(credentials.map(|credential| credential.value.clone()));
+            all.extend(state.users.values().filter_map(|user| user.hidden.password.clone()));
+        });
+        all.retain(|secret| secret.len() >= 12);
+        all
     }
 
     /// Replaces the application permissions of the responders' application. A token issued before keeps its own.

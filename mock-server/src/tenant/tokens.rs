@@ -114,6 +114,11 @@ impl Tokens {
         token
     }
 
+    /// All tokens that are still known.
+    pub(crate) fn all(&self) -> Vec<String> {
+        self.issued.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
     /// The holder of a token that this tenant issued.
     pub(crate) fn holder(&self, token: &str) -> Option<Arc<Caller>> {
         self.issued.lock().unwrap_or_else(PoisonError::into_inner).get(token).cloned()

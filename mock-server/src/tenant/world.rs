@@ -17,8 +17,8 @@ use super::unified::Record;
 use crate::random::named_guid;
 use crate::settings::Lag;
 
-/// The tenant's memory.
-#[derive(Debug)]
+/// The tenant's memory. A clone shares the rows that neither changes.
+#[derive(Debug, Clone)]
 pub(crate) struct World {
     pub(crate) state: State,
     /// Oldest first.
@@ -64,15 +64,7 @@ impl World {
     pub(crate) fn lagging(&self, now: Stamp, milliseconds: i64) -> Option<Self> {
         let horizon = Stamp(now.0 - SignedDuration::from_millis(milliseconds.max(0)));
         let (_, state) = self.past.iter().find(|(time, _)| milliseconds > 0 && *time > horizon)?;
-        Some(Self {
-            state: state.clone(),
-            audit: self.audit.clone(),
-            unified: self.unified.clone(),
-            queries: self.queries.clone(),
-            operations: self.operations.clone(),
-            sessions: self.sessions.clone(),
-            past: Vec::new(),
-        })
+        Some(Self { state: state.clone(), past: Vec::new(), ..self.clone() })
     }
 
     /// Appends an entry to the feed, in the order of time.

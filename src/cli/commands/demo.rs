@@ -18,7 +18,7 @@ use crate::{
     },
     journal::{self, Approval, History, Verdict},
     model::json_for_terminal,
-    plan::{self, Discovery, Guard, Overrides, Picks, PlanFile, Selection},
+    plan::{self, Discovery, Guard, Overrides, Picks, PlanFile, Selection, UndoRecipe},
     playbook,
 };
 
@@ -93,7 +93,9 @@ fn verify(context: &Context, run: &str, key: String) -> Result<(), Failure> {
 async fn undo(context: &Context, approver: &Approver<'_>, run: &str) -> Result<(), Failure> {
     let history = History::load(&runs::find(context, run)?).or_fail(Exit::NotVerified)?;
     let reader = approver.connected.session.reader();
-    let plan = plan::undo(&history, REGISTRY, &reader, context.clock.now()).await.or_fail(Exit::CouldNotRun)?;
+    let (protected, overrides) = (&approver.connected.protected, &Overrides::default());
+    let with = UndoRecipe { now: context.clock.now(), protected, overrides };
+    let plan = plan::undo(&history, REGISTRY, &reader, &with).await.or_fail(Exit::CouldNotRun)?;
     let file = PlanFile::freeze(plan).or_fail(Exit::CouldNotRun)?;
     context.out.say(&plan::terminal(&file));
     apply(approver, file).await.map(drop)

@@ -72,7 +72,8 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Fa
     };
     let connected = connect(context, None).await?;
     let wait = progress::wait("looking around");
-    let reader = connected.session.reader();
+    // It can wait: whoever asks changes nothing now, and somebody else may.
+    let reader = connected.session.reader().enrichment();
     let (exchange, tenant, blind) = futures_util::join!(
         reader.identity_of(Service::Exchange),
         tenant(&reader),

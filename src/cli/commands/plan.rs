@@ -10,7 +10,7 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         planning,
     },
-    plan::{self, PlanFile},
+    plan::{self, Plan, PlanFile},
 };
 
 pub(crate) async fn run(context: &Context, args: PlanArgs) -> Result<Exit, Failure> {
@@ -24,7 +24,13 @@ pub(crate) async fn run(context: &Context, args: PlanArgs) -> Result<Exit, Failu
         let (path, digest) = (path.display(), file.digest());
         context.out.say(&format!("written to {path}; to run it: staunch apply {path} --approve {digest}"));
     }
-    Ok(if file.plan().blocked.is_empty() { Exit::Ok } else { Exit::Refused })
+    Ok(exit(file.plan()))
+}
+
+/// Whether guards leave anything of a plan.
+pub(crate) fn exit(plan: &Plan) -> Exit {
+    let refused = !plan.blocked.is_empty() || plan.refused_whole().is_some();
+    if refused { Exit::Refused } else { Exit::Ok }
 }
 
 /// Prints a plan: as the file's own JSON, or in words.

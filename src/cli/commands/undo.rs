@@ -8,9 +8,9 @@ use crate::{
         connect::connect,
         execute::{self, Approver},
         exit::{Exit, Failure, OrFail as _},
-        progress, runs,
+        planning, progress, runs,
     },
-    plan::{self, PlanFile},
+    plan::{self, PlanFile, UndoRecipe},
 };
 
 pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failure> {
@@ -21,8 +21,10 @@ pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failu
         let message = format!("the run is of tenant {}, this is tenant {here}", history.header.tenant_id);
         return Err(Failure::new(Exit::Refused, message));
     }
+    let overrides = planning::overrides(&args.overriding)?;
     let wait = progress::wait("reading the tenant");
-    let plan = plan::undo(&history, REGISTRY, &connected.session.reader(), context.clock.now()).await;
+    let with = UndoRecipe { now: context.clock.now(), protected: &connected.protected, overrides: &overrides };
+    let plan = plan::undo(&history, REGISTRY, &connected.session.reader(), &with).await;
     drop(wait);
     let file = PlanFile::freeze(plan.or_fail(Exit::Refused)?).or_fail(Exit::CouldNotRun)?;
     if let Some(path) = &args.out {
@@ -30,7 +32,7 @@ pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failu
         super::plan::show(context, &file)?;
         let (path, digest) = (path.display(), file.digest());
         context.out.say(&format!("written to {path}; to run it: staunch apply {path} --approve {digest}"));
-        return Ok(Exit::Ok);
+        return Ok(super::plan::exit(file.plan()));
     }
     context.out.say(&plan::terminal(&file));
     let approver = Approver { context, connected: &connected, approving: &args.approving };

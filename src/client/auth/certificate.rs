@@ -35,6 +35,15 @@ pub enum CertificateError {
     /// Key and certificate do not belong together.
     #[error("use the private key: none of the certificates in the file is its own")]
     Mismatch,
+    /// The certificate cannot be read.
+    #[error("read the certificate: it is not X.509")]
+    NotX509,
+    /// Its time is over.
+    #[error("use the certificate: it expired at {0:.0}; make a new one and upload it to the application")]
+    Expired(Timestamp),
+    /// Its time has not come.
+    #[error("use the certificate: it is not valid before {0:.0}; check this machine's clock, or use another one")]
+    NotYetValid(Timestamp),
     /// The PKCS#12 file cannot be opened.
     #[error("open the PKCS#12 file: {0}")]
     Pkcs12(String),
@@ -46,6 +55,8 @@ pub struct Certificate {
     key: EncodingKey,
     sha256: String,
     sha1: String,
+    /// From when until when it may be used.
+    valid: [Timestamp; 2],
     algorithm: Algorithm,
 }
 
@@ -101,16 +112,32 @@ impl Certificate {
         }
         let mut own = certificates.iter().filter(|it| is_pair(it, &key));
         let made = match own.next() {
-            Some(certificate) => signing_key(&key).map(|key| Self {
-                key,
-                sha256: fingerprint(&digest::SHA256, certificate),
-                sha1: fingerprint(&digest::SHA1_FOR_LEGACY_USE_ONLY, certificate),
-                algorithm: Algorithm::PS256,
+            Some(certificate) => signing_key(&key).and_then(|key| {
+                Ok(Self {
+                    key,
+                    valid: validity(certificate)?,
+                    sha256: fingerprint(&digest::SHA256, certificate),
+                    sha1: fingerprint(&digest::SHA1_FOR_LEGACY_USE_ONLY, certificate),
+                    algorithm: Algorithm::PS256,
+                })
             }),
             None => Err(CertificateError::Mismatch),
         };
         key.zeroize();
         made
+    }
+
+    /// Whether it may be used at this moment: Entra would refuse what it signs.
+    ///
+    /// # Errors
+    /// When it may not yet, or not any more.
+    pub fn check(&self, now: Timestamp) -> Result<(), CertificateError> {
+        let [from, until] = self.valid;
+        match now {
+            now if now < from => Err(CertificateError::NotYetValid(from)),
+            now if now > until => Err(CertificateError::Expired(until)),
+            _ => Ok(()),
+        }
     }
 
     /// The assertion that proves to `audience`, a token endpoint, that we are `client_id`.
@@ -169,6 +196,16 @@ const MARK: &[u8] = b"-----BEGIN ENCRYPTED PRIVATE KEY-----";
 
 fn fingerprint(algorithm: &'static digest::Algorithm, certificate: &CertificateDer<'_>) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(digest::digest(algorithm, certificate))
+}
+
+fn validity(certificate: &CertificateDer<'_>) -> Result<[Timestamp; 2], CertificateError> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).map_err(|_| CertificateError::NotX509)?;
+    let validity = parsed.validity();
+    let time = |time: x509_parser::time::ASN1Time| Timestamp::from_second(time.timestamp());
+    match (time(validity.not_before), time(validity.not_after)) {
+        (Ok(from), Ok(until)) => Ok([from, until]),
+        _ => Err(CertificateError::NotX509),
+    }
 }
 
 fn is_pair(certificate: &CertificateDer<'static>, key: &PrivateKeyDer<'_>) -> bool {

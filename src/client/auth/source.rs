@@ -100,6 +100,7 @@ impl Source {
         let sign = || {
             let id = self.entra.transport.draw.request_id();
             let now = self.entra.transport.server_time.now(&*self.entra.transport.clock);
+            certificate.check(now).map_err(|error| SignInError::plain(format!("failed to {error}")))?;
             let (audience, client_id) = (audience.as_str(), self.entra.client_id.as_str());
             let signed = certificate.assertion(&Assertion { audience, client_id, id: &id, now });
             signed.map_err(|error| SignInError::plain(format!("the assertion cannot be signed: {error}")))

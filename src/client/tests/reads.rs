@@ -210,8 +210,6 @@ async fn refusals_are_told_apart_and_asked_once() {
         (json_answer(404, &mailbox), ReadErrorKind::NoMailbox),
         (json_answer(403, &json!({"error": {"code": "Authorization_RequestDenied"}})), ReadErrorKind::Denied),
         (json_answer(400, &json!({"error": {"code": "Request_BadRequest"}})), ReadErrorKind::Rejected),
-        (ResponseTemplate::new(200).set_body_string("<html>"), ReadErrorKind::Malformed),
-        (ResponseTemplate::new(200), ReadErrorKind::Malformed),
     ] {
         let tenant = Tenant::start().await;
         tenant.mount("/v1.0/users", move |_| answer.clone()).await;
@@ -247,12 +245,25 @@ async fn a_lost_answer_to_a_read_is_asked_again_and_both_are_kept() {
     options.endpoints.graph = raw.url.clone();
     let (reader, trace) = tenant.open(options).await.reader().traced();
     // The fourth answer is whole for HTTP and cut for JSON.
-    let cut = reader.get::<Value>(&users()).await.unwrap_err();
-    assert_eq!(cut.kind, ReadErrorKind::Malformed);
+    assert_eq!(reader.get::<Value>(&users()).await.unwrap(), json!({"id": "x"}));
     let outcomes: Vec<_> = trace.take().iter().map(|it| (it.outcome, it.status)).collect();
     use ExchangeOutcome::{Lost, Ok};
-    assert_eq!(outcomes, [(Lost, Some(200)), (Lost, None), (Lost, None), (Ok, Some(200))]);
-    assert_eq!(reader.get::<Value>(&users()).await.unwrap(), json!({"id": "x"}));
+    assert_eq!(outcomes, [(Lost, Some(200)), (Lost, None), (Lost, None), (Ok, Some(200)), (Ok, Some(200))]);
+}
+
+#[tokio::test]
+async fn a_page_of_a_gateway_and_a_bare_404_are_asked_again_and_prove_nothing() {
+    for (answer, kind) in [
+        (ResponseTemplate::new(200).set_body_string("<html>"), ReadErrorKind::Malformed),
+        (ResponseTemplate::new(200), ReadErrorKind::Malformed),
+        (ResponseTemplate::new(404).set_body_string("<html>"), ReadErrorKind::Unavailable),
+        (ResponseTemplate::new(404), ReadErrorKind::Unavailable),
+    ] {
+        let tenant = Tenant::start().await;
+        tenant.mount("/v1.0/users", move |_| answer.clone()).await;
+        assert_eq!(error(&tenant.plain_reader().await).await.kind, kind);
+        assert_eq!(tenant.requests().await.len(), 6, "{kind:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Guards over one target: pure, from the plan's facts and what the action says about the object.
 
 use crate::{
-    model::{Refusal, Target, role_name},
+    model::{Effect, Meta, Refusal, Target, role_name},
     plan::guards::{Guard, Guards, roles::Holding},
 };
 
@@ -36,6 +36,12 @@ impl Guards<'_> {
             platform(target),
         ];
         each.into_iter().flatten().collect()
+    }
+
+    /// Every reason not to give an object its access back. Ourselves and the emergency accounts are not among them: to
+    /// put these back is what an undo is for.
+    pub(crate) fn refuse_return(&self, target: &Target, meta: &Meta) -> Vec<Refusal> {
+        if meta.effect == Effect::Cut { self.protected_role(target).into_iter().collect() } else { Vec::new() }
     }
 
     fn own(&self, target: &Target) -> Option<Refusal> {

@@ -55,6 +55,15 @@ impl Guards<'_> {
     }
 }
 
+impl Guards<'_> {
+    /// Every reason not to give all of this back at once. The limits of a playbook are about what it changes.
+    pub(crate) fn refuse_return_of(&self, totals: &Totals) -> Vec<Refusal> {
+        let blind = if self.protected.strict { blind_spots(&self.facts.blind) } else { Vec::new() };
+        let percent = self.facts.users.and_then(|users| percent(totals.accounts, users, self.protected.max_percent));
+        percent.into_iter().chain(blind).collect()
+    }
+}
+
 fn over_limits(limits: &Limits, totals: &Totals) -> Vec<Refusal> {
     let mut refusals = Vec::new();
     let (changes, allowed) = (totals.changes, limits.changes);
