@@ -129,10 +129,22 @@ fn the_run_is_exported_for_other_programs_and_noted_times_are_held_against_it() 
     assert_eq!(evicted["countermeasures"][0]["d3f_technique"]["uid"], "D3-AL");
     assert!(events("timesketch").iter().all(|event| event["datetime"].as_str().unwrap().ends_with('Z')));
 
-    lab.write("noted", "{\"message\":\"mail sent\",\"datetime\":\"2000-01-01T05:03:00Z\",\"timestamp_desc\":\"log\",\"kind\":\"effect\"}");
+    // The talk's own times: sign-ins between 13:50:17 and 14:11:43 UTC, and a mail "at 5:03 UTC", which was local time.
+    let event = |what: &str, at: &str, kind: &str| {
+        format!(r#"{{"message":"{what}","datetime":"2023-12-12T{at}Z","timestamp_desc":"log","kind":"{kind}"}}"#) + "\n"
+    };
+    let noted = event("sign-in", "13:50:17", "access") + &event("sign-in", "14:11:43", "access");
+    lab.write("noted", &(noted.clone() + &event("mail sent", "05:03:00", "effect")));
     let linted = lab.staunch(&["report", &run, "--as", "timesketch", "--noted", "noted"]);
-    assert!(linted.stderr.contains("before the first access"), "{}", linted.text());
+    assert!(
+        linted.stderr.contains("mail sent at 2023-12-12T05:03:00Z stands 8 h 47 min before the first access"),
+        "{}",
+        linted.text()
+    );
     assert!(linted.stdout.lines().next().unwrap().contains("mail sent"));
+    lab.write("noted", &(noted + &event("mail sent", "14:03:00", "effect")));
+    let meant = lab.staunch(&["report", &run, "--as", "timesketch", "--noted", "noted"]);
+    assert!(!meant.stderr.contains("before the first access"), "{}", meant.stderr);
     lab.write(
         "noted",
         "{\"message\":\"m\",\"datetime\":\"2000-01-01T05:03:00\",\"timestamp_desc\":\"l\",\"kind\":\"effect\"}",

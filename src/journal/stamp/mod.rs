@@ -1,7 +1,8 @@
 //! A time stamp over a run's seal (RFC 3161): that this record existed at a time, by the word of an authority that never
 //! sees more of it than a digest. What is asked, what an answer must be, and where it is kept.
 
-#[cfg(all(test, feature = "timestamp"))]
+#[cfg(feature = "timestamp")]
+#[cfg(test)]
 mod tests;
 #[cfg(feature = "timestamp")]
 mod token;

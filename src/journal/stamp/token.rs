@@ -8,7 +8,7 @@ use cms::{
     signed_data::{SignedData, SignerIdentifier, SignerInfo},
 };
 use der::{
-    Decode, Encode, Tagged,
+    Decode as _, Encode as _, Tagged as _,
     asn1::{Any, Int, Null, ObjectIdentifier, OctetString},
 };
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
