@@ -72,8 +72,9 @@ impl World {
     }
 
     /// With its case under another folder.
-    pub fn with_case_in(self, folder: &std::path::Path) -> Self {
-        Self { case: tempfile::tempdir_in(folder).unwrap(), ..self }
+    pub fn with_case_in(mut self, folder: &std::path::Path) -> Self {
+        self.case = tempfile::tempdir_in(folder).unwrap();
+        self
     }
 
     pub fn case(&self) -> PathBuf {

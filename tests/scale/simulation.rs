@@ -115,7 +115,7 @@ impl Simulation {
     /// Signs in.
     pub async fn on(clock: Arc<dyn Clock>, tenant: Tenant) -> Self {
         let mut world = World::with(tenant, clock).await;
-        world.overrides = world.overrides.with(Guard::Percent, "a test");
+        world.overrides = std::mem::take(&mut world.overrides).with(Guard::Percent, "a test");
         let session = world.session().await;
         Self { world, session }
     }
