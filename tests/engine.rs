@@ -257,14 +257,18 @@ async fn a_change_that_shows_late_is_waited_for_and_one_that_never_shows_is_unve
 async fn an_emergency_account_is_refused_and_nothing_is_sent_for_it() {
     let mut world = World::aitm().await;
     world.protected.break_glass = vec![VICTIM.to_uppercase()];
-    let file = world.plan(&one_step("user.block-sign-in", &json!({"user": VICTIM}))).await;
+    let text = playbook(
+        "  - id: first\n    steps:\n      - {id: block, each: inputs.users, do: {user.block-sign-in: {user: each}}}\n",
+    );
+    let file = world.plan(&bind(&text, &[("users", json!([VICTIM, OTHER]))])).await;
     let refused = file
         .plan()
         .items()
         .filter(|(_, item)| matches!(item, Item::Refused { refusal, .. } if refusal.guard == "break-glass"));
     assert_eq!(refused.count(), 1);
     world.run(file).await;
-    assert!(world.tenant.diff_from_seed().is_empty());
+    let enabled = |name: &str| world.tenant.inspect(|state| state.user(name).unwrap().account_enabled);
+    assert_eq!((enabled(VICTIM), world.tenant.diff_from_seed().len()), (true, 1), "the other account goes on");
 }
 
 #[tokio::test]

@@ -178,8 +178,11 @@ fn an_authority_stamps_and_openssl_agrees() {
     let lab = Lab::aitm();
     let (run, key) = closed(&lab);
     let at = lab.dir.path();
-    authority(at);
-    let tsa = serve(at, 3);
+    // The authority's keys are its own, and no part of the case.
+    let theirs = tempfile::tempdir().unwrap();
+    authority(theirs.path());
+    fs::copy(theirs.path().join("root.pem"), lab.path("root.pem")).unwrap();
+    let tsa = serve(theirs.path(), 3);
     let run_arg = run.to_str().unwrap();
     let stamp = |more: &[&str]| lab.staunch(&[&["audit", "stamp", run_arg, "--tsa", &tsa], more].concat());
     fs::copy("tests/fixtures/seal/ec-root.pem", lab.path("other.pem")).unwrap();

@@ -30,7 +30,9 @@ async fn a_hundred_accounts_need_one_token_for_each_service_and_one_pool() {
         contained.ran,
         contained.summary.last_cut_off_ms
     );
-    assert!(connections <= 128, "{connections}: hardly more than may be in flight at once");
+    // Over HTTP/1.1 each request in flight has a connection: 64 of the directory, 64 cmdlets, 4 reports, and spare ones
+    // that were opened while another became free. A pool for each account would be many more.
+    assert!(connections <= 160, "{connections}");
     assert_eq!(traffic.refused(), 0);
 }
 
