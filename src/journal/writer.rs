@@ -193,7 +193,8 @@ impl Journal {
         let (to_thread, thread) = (Some(to_thread), Some(thread));
         let (case, run) = (case.to_owned(), case.to_owned());
         let anchor = Anchor::new(String::new(), 0, [0; 32]);
-        Ok(Self { inner: Arc::new(Inner { case, run, to_thread, thread, stopped: watch::channel(false).1, anchor }) })
+        let (stopped, waiting) = (watch::channel(false).1, watch::Sender::new(0));
+        Ok(Self { inner: Arc::new(Inner { case, run, to_thread, thread, stopped, waiting, anchor }) })
     }
 
     /// The key of this process, and the root over the lines that were there when it began: to be noted elsewhere.

@@ -1,6 +1,9 @@
 //! What keeps us from signing in: one clear line, the number of the sign-in service, what to do, exit 1.
 
-use mock_server::tenant::stamp::Stamp;
+use mock_server::{
+    faults::{Effect, Fault, Match},
+    tenant::stamp::Stamp,
+};
 
 use crate::lab::{Ended, FIVE_MINUTES, Lab};
 
@@ -112,6 +115,29 @@ fn an_application_without_any_permission_is_one_line() {
         assert_refused(&lab, &ended, &["no permission", "administrator", "consent"]);
         assert!(ended.stderr.contains("staunch permissions"), "{}", ended.stderr);
     }
+}
+
+/// The answer of the sign-in service is its documented one; a tenant gives it where nobody has consented.
+#[test]
+fn a_missing_consent_is_one_line_with_its_number() {
+    let lab = Lab::aitm();
+    let us = lab.tenant.credentials().client_id;
+    let told = format!(
+        "AADSTS65001: The user or administrator has not consented to use the application with ID '{us}' named 'ir'. Send an \
+         interactive authorization request for this user and resource. Trace ID: 0f3b Correlation ID: 0f3c"
+    );
+    let body = serde_json::json!({
+        "error": "invalid_grant", "error_description": told, "error_codes": [65001], "suberror": "consent_required",
+        "trace_id": "0f3b", "correlation_id": "0f3c",
+    });
+    let answer = Effect::Answer {
+        status: 400,
+        content_type: "application/json".into(),
+        body: body.to_string(),
+        applied: false,
+    };
+    lab.tenant.faults().add(Fault::always(Match::path("/oauth2/v2.0/token"), answer));
+    refused_everywhere(&lab, &["AADSTS65001", "consent", "0f3c"]);
 }
 
 /// A profile that signs in with the certificate of `cert.pem`.
