@@ -130,12 +130,8 @@ fn a_missing_consent_is_one_line_with_its_number() {
         "error": "invalid_grant", "error_description": told, "error_codes": [65001], "suberror": "consent_required",
         "trace_id": "0f3b", "correlation_id": "0f3c",
     });
-    let answer = Effect::Answer {
-        status: 400,
-        content_type: "application/json".into(),
-        body: body.to_string(),
-        applied: false,
-    };
+    let answer =
+        Effect::Answer { status: 400, content_type: "application/json".into(), body: body.to_string(), applied: false };
     lab.tenant.faults().add(Fault::always(Match::path("/oauth2/v2.0/token"), answer));
     refused_everywhere(&lab, &["AADSTS65001", "consent", "0f3c"]);
 }
