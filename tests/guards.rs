@@ -169,6 +169,18 @@ async fn the_owner_of_our_own_application_is_refused() {
 }
 
 #[tokio::test]
+async fn a_device_is_refused_for_what_its_owner_is() {
+    let mut world = World::aitm().await;
+    assign(&world, &user_id(&world, VICTIM), GLOBAL_ADMINISTRATOR, false);
+    let bound = one_step("device.disable", &json!({ "user": VICTIM }));
+    let file = plan_all(&world, &bound).await;
+    let refused = refusing(file.plan());
+    assert!(!refused.is_empty() && refused.iter().all(|guard| guard == "protected-role"), "{refused:?}");
+    world.overrides = Overrides::default().with(Guard::ProtectedRole, REASON);
+    assert_eq!(plan_all(&world, &bound).await.plan().changes().count(), refused.len());
+}
+
+#[tokio::test]
 async fn our_own_application_is_refused() {
     let world = World::aitm().await;
     let us = world.tenant.credentials().client_id;

@@ -115,7 +115,7 @@ impl Facts {
 /// The accounts that are to be locked out.
 fn locked(subjects: &[Subject<'_>]) -> BTreeSet<String> {
     let sensitive = subjects.iter().filter(|subject| subject.meta.sensitive);
-    sensitive.map(|subject| subject.target.lane.to_lowercase()).collect()
+    sensitive.map(|subject| subject.target.principal().to_lowercase()).collect()
 }
 
 fn user(key: &str) -> GraphPath {
@@ -201,13 +201,7 @@ async fn count_users(tenant: &Reader, subjects: &[Subject<'_>]) -> Result<Option
     Ok(Some(count))
 }
 
-/// The accounts that targets belong to, by their object ids; for a device by its owner's name.
+/// The accounts that targets belong to, by their object ids.
 pub(super) fn accounts<'a>(targets: impl Iterator<Item = &'a Target>) -> BTreeSet<&'a str> {
-    targets
-        .filter_map(|target| match (target.kind.as_str(), &target.of) {
-            ("user", _) => Some(target.name.raw()),
-            ("service-principal", _) => None,
-            (_, of) => of.as_ref().map(Untrusted::raw),
-        })
-        .collect()
+    targets.filter(|target| target.workload.is_none()).map(Target::principal).collect()
 }

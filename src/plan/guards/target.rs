@@ -46,21 +46,21 @@ impl Guards<'_> {
 
     fn own(&self, target: &Target) -> Option<Refusal> {
         let us = self.us;
-        let ids = [&target.lane, &target.id];
+        let ids = [target.principal(), &target.id];
         if ids.iter().any(|id| id.eq_ignore_ascii_case(&us.object_id)) {
             return Some(Guard::Own.refuses("this is the identity that staunch itself runs as"));
         }
         if target.workload.as_ref().is_some_and(|workload| workload.app_id.eq_ignore_ascii_case(&us.app_id)) {
             return Some(Guard::Own.refuses("this is staunch's own application"));
         }
-        let owns = self.facts.owners.contains(&target.lane.to_lowercase());
+        let owns = self.facts.owners.contains(&target.principal().to_lowercase());
         owns.then(|| Guard::Own.refuses("this is an owner of staunch's own application"))
     }
 
     fn break_glass(&self, target: &Target) -> Option<Refusal> {
         let own_name = (target.kind == "user").then(|| target.name.raw());
         let owner = target.of.as_ref().map(|of| of.raw());
-        let names = [Some(target.lane.as_str()), Some(target.id.as_str()), owner, own_name];
+        let names = [Some(target.principal()), Some(target.id.as_str()), owner, own_name];
         let mut listed =
             names.into_iter().flatten().filter_map(|name| self.facts.break_glass.get(&name.to_lowercase()));
         listed.next().map(|reason| Guard::BreakGlass.refuses(reason.as_str()))
@@ -69,7 +69,7 @@ impl Guards<'_> {
     fn last_administrator(&self, target: &Target, sensitive: bool) -> Option<Refusal> {
         let administrators = &self.facts.administrators;
         let last = sensitive
-            && administrators.contains(&target.lane.to_lowercase())
+            && administrators.contains(&target.principal().to_lowercase())
             && administrators.iter().all(|id| self.facts.locked.contains(id));
         last.then(|| {
             Guard::LastAdministrator
@@ -79,13 +79,17 @@ impl Guards<'_> {
 
     fn protected_role(&self, target: &Target) -> Option<Refusal> {
         let protected = |holding: &&Holding| PROTECTED.contains(&role_name(&holding.role));
-        let holding = self.facts.roles.of_principal(&target.lane).iter().find(protected)?;
+        let holding = self.facts.roles.of_principal(target.principal()).iter().find(protected)?;
         Some(Guard::ProtectedRole.refuses(format!("this account {}", holding.in_words())))
     }
 
     fn sync_account(&self, target: &Target) -> Option<Refusal> {
-        let by_role =
-            self.facts.roles.of_principal(&target.lane).iter().any(|holding| role_name(&holding.role) == SYNC_ROLE);
+        let by_role = self
+            .facts
+            .roles
+            .of_principal(target.principal())
+            .iter()
+            .any(|holding| role_name(&holding.role) == SYNC_ROLE);
         let account = if target.kind == "user" { Some(&target.name) } else { target.of.as_ref() };
         let by_name = account.is_some_and(|name| {
             let name = name.raw().to_lowercase();
@@ -138,6 +142,7 @@ mod tests {
             name: upn.into(),
             of: None,
             lane: id.into(),
+            owner: None,
             workload: None,
             data: serde_json::Value::Null,
         }
@@ -195,6 +200,22 @@ mod tests {
         let facts = Facts { owners: BTreeSet::from(["u-1".into()]), ..Facts::default() };
         assert_eq!(refusing(facts.clone(), &user("U-1", "a@x.example"), true), ["self"]);
         assert!(refusing(facts, &user("u-2", "a@x.example"), true).is_empty());
+    }
+
+    #[test]
+    fn a_device_is_guarded_as_its_owner_is() {
+        let device = |owner: &str| Target {
+            kind: "device".into(),
+            owner: Some(owner.into()),
+            of: Some("a@x.example".into()),
+            ..user("d-1", "LAPTOP-1")
+        };
+        let roles = Roles::of(&[assignment("u-1", GLOBAL_ADMINISTRATOR)], &[], &[]);
+        let facts = Facts { owners: BTreeSet::from(["u-2".into()]), roles, ..Facts::default() };
+        assert_eq!(refusing(facts.clone(), &device("U-1"), false), ["protected-role"]);
+        assert_eq!(refusing(facts.clone(), &device("u-2"), false), ["self"], "who owns our application");
+        assert_eq!(refusing(facts.clone(), &device("our-sp"), false), ["self"], "who is signed in");
+        assert!(refusing(facts, &device("u-3"), false).is_empty());
     }
 
     #[test]
