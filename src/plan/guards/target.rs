@@ -17,10 +17,15 @@ const MICROSOFT: [&str; 2] = ["f8cdef31-a31e-4b4a-93e4-5f571e91255a", "72f988bf-
 const PROTECTED: [&str; 3] =
     ["Global Administrator", "Privileged Authentication Administrator", "Privileged Role Administrator"];
 
-const SYNC_ROLE: &str = "Directory Synchronization Accounts";
+/// Source: "Microsoft Entra built-in roles".
+const SYNC_ROLES: [&str; 2] = ["Directory Synchronization Accounts", "On Premises Directory Sync Account"];
 
 /// How the accounts of Entra Connect and of its cloud sync are named by the set-up.
-const SYNC_NAMES: [&str; 2] = ["sync_", "adtoaadsyncserviceaccount"];
+const SYNC_ACCOUNTS: [&str; 2] = ["sync_", "adtoaadsyncserviceaccount"];
+
+/// How the set-up of Entra Connect names the application that it signs in as, where it does not use an account:
+/// `ConnectSyncProvisioning_<server>_<id of the installation>`.
+const SYNC_APPS: [&str; 1] = ["connectsyncprovisioning_"];
 
 impl Guards<'_> {
     /// Every reason not to touch an object, the gravest first; `sensitive`: by a change that can lock an
@@ -84,19 +89,21 @@ impl Guards<'_> {
     }
 
     fn sync_account(&self, target: &Target) -> Option<Refusal> {
-        let by_role = self
-            .facts
-            .roles
-            .of_principal(target.principal())
-            .iter()
-            .any(|holding| role_name(&holding.role) == SYNC_ROLE);
+        let held = self.facts.roles.of_principal(target.principal());
+        let by_role = held.iter().any(|holding| SYNC_ROLES.contains(&role_name(&holding.role)));
         let account = if target.kind == "user" { Some(&target.name) } else { target.of.as_ref() };
-        let by_name = account.is_some_and(|name| {
-            let name = name.raw().to_lowercase();
-            SYNC_NAMES.iter().any(|prefix| name.starts_with(prefix))
-        });
-        let reason = "this account synchronises the directory; without it no password or account change arrives";
-        (by_role || by_name).then(|| Guard::SyncAccount.refuses(reason))
+        let (what, name, names) = match target.workload {
+            Some(_) => ("application", Some(&target.name), &SYNC_APPS[..]),
+            None => ("account", account, &SYNC_ACCOUNTS[..]),
+        };
+        let name = name.map(|name| name.raw().to_lowercase()).unwrap_or_default();
+        let by_name = names.iter().any(|prefix| name.starts_with(prefix));
+        let sign = if by_role { "role" } else { "name" };
+        (by_role || by_name).then(|| {
+            Guard::SyncAccount.refuses(format!(
+                "by its {sign}, this {what} synchronises the directory; without it no password or account change arrives"
+            ))
+        })
     }
 }
 
@@ -114,7 +121,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use crate::{
-        model::{Identity, IdentityKind, Target, Workload, role_id},
+        model::{Identity, IdentityKind, Refusal, Target, Workload, role_id},
         plan::guards::{
             Facts, Guards, Overrides, Protected, Roles,
             roles::{GLOBAL_ADMINISTRATOR, tests::assignment},
@@ -153,12 +160,16 @@ mod tests {
         Target { kind: "service-principal".into(), workload: Some(workload), ..user("sp", "app") }
     }
 
-    /// Names of the guards that refuse.
-    fn refusing(facts: Facts, of: &Target, sensitive: bool) -> Vec<String> {
+    fn refusals(facts: Facts, of: &Target, sensitive: bool) -> Vec<Refusal> {
         let us = us();
         let (protected, overrides) = (Protected::default(), Overrides::default());
         let guards = Guards { us: &us, protected: &protected, overrides: &overrides, facts };
-        guards.refusals(of, sensitive).into_iter().map(|refusal| refusal.guard).collect()
+        guards.refusals(of, sensitive)
+    }
+
+    /// Names of the guards that refuse.
+    fn refusing(facts: Facts, of: &Target, sensitive: bool) -> Vec<String> {
+        refusals(facts, of, sensitive).into_iter().map(|refusal| refusal.guard).collect()
     }
 
     fn guard(of: &Target) -> Option<String> {
@@ -222,10 +233,7 @@ mod tests {
     fn a_member_of_an_emergency_group_is_refused_with_the_groups_name() {
         let facts =
             Facts { break_glass: BTreeMap::from([("u-1".into(), "a member of group g".into())]), ..Facts::default() };
-        let us = us();
-        let (protected, overrides) = (Protected::default(), Overrides::default());
-        let guards = Guards { us: &us, protected: &protected, overrides: &overrides, facts };
-        assert_eq!(guards.refusals(&user("u-1", "a@x.example"), true)[0].reason, "a member of group g");
+        assert_eq!(refusals(facts, &user("u-1", "a@x.example"), true)[0].reason, "a member of group g");
     }
 
     #[test]
@@ -246,6 +254,18 @@ mod tests {
         assert_eq!(of("u-5", "Sync_SRV_0123456789ab@x.example"), ["sync-account"]);
         assert_eq!(of("u-6", "ADToAADSyncServiceAccount@x.example"), ["sync-account"]);
         assert!(of("u-7", "synchilde@x.example").is_empty());
+    }
+
+    #[test]
+    fn an_application_that_synchronises_is_refused_by_its_role_and_by_its_name() {
+        let role = role_id("On Premises Directory Sync Account").unwrap();
+        let facts = Facts { roles: Roles::of(&[assignment("sp", role)], &[], &[]), ..Facts::default() };
+        let named = |name: &str| Target { name: name.into(), ..app("a", "t", "Application") };
+        assert_eq!(refusing(facts, &named("x"), false), ["sync-account"]);
+        let by_name = refusals(Facts::default(), &named("ConnectSyncProvisioning_SRV01_0123456789ab"), false);
+        assert!(by_name[0].reason.starts_with("by its name"), "anybody can take it: {by_name:?}");
+        let named_like_an_account = refusing(Facts::default(), &named("Sync_SRV01"), false);
+        assert!(named_like_an_account.is_empty());
     }
 
     #[test]
