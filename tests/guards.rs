@@ -219,6 +219,26 @@ async fn an_administrator_is_not_the_last_one_while_another_can_sign_in() {
 }
 
 #[tokio::test]
+async fn where_nobody_holds_the_role_those_who_can_activate_it_are_counted() {
+    let mut world = World::aitm().await;
+    world.overrides = Overrides::default().with(Guard::ProtectedRole, "an administrator was phished");
+    let admin = user_id(&world, ADMIN);
+    let other = user_id(&world, "grady@sunnyside08.example");
+    world.tenant.edit(|state| {
+        let held = state.role_assignments.values().filter(|row| row.role_definition_id == GLOBAL_ADMINISTRATOR);
+        for id in held.map(|row| row.id.clone()).collect::<Vec<_>>() {
+            state.role_assignments.remove(&id);
+        }
+    });
+    assign(&world, &admin, GLOBAL_ADMINISTRATOR, true);
+    assert_eq!(refusing(world.plan(&block(ADMIN)).await.plan()), ["last-administrator"]);
+    assign(&world, &other, GLOBAL_ADMINISTRATOR, true);
+    assert!(refusing(world.plan(&block(ADMIN)).await.plan()).is_empty(), "the other can activate it");
+    world.tenant.edit(|state| state.user_mut(&other).unwrap().account_enabled = false);
+    assert_eq!(refusing(world.plan(&block(ADMIN)).await.plan()), ["last-administrator"], "the other is disabled");
+}
+
+#[tokio::test]
 async fn two_administrators_are_not_both_locked_out_by_one_plan() {
     let mut world = World::aitm().await;
     world.overrides = Overrides::default().with(Guard::ProtectedRole, "administrators were phished");

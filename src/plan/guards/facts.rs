@@ -33,7 +33,7 @@ pub(crate) struct Facts {
     pub(super) owners: BTreeSet<String>,
     /// Directory roles.
     pub(crate) roles: Roles,
-    /// Global administrators that can sign in.
+    /// Global administrators that can sign in; where none of them can, those that can sign in and activate the role.
     pub(super) administrators: BTreeSet<String>,
     /// Accounts that the plan is to lock out.
     pub(super) locked: BTreeSet<String>,
@@ -98,17 +98,20 @@ impl Facts {
         Self { break_glass: entries.collect(), ..Self::default() }
     }
 
-    /// Which global administrators can sign in; read only where one of them is to be locked out.
+    /// Which global administrators can sign in; read only where somebody who has the role, or can activate it, is to be
+    /// locked out.
     async fn administrators(&mut self, tenant: &Reader) {
-        let holders = self.roles.holders(GLOBAL_ADMINISTRATOR);
-        if !holders.iter().any(|id| self.locked.contains(*id)) {
+        let (active, eligible) = (self.roles.holders(GLOBAL_ADMINISTRATOR), self.roles.eligible(GLOBAL_ADMINISTRATOR));
+        if !active.union(&eligible).any(|id| self.locked.contains(*id)) {
             return;
         }
-        let read = join_all(holders.into_iter().map(|id| administrator(tenant, id))).await;
-        for found in read {
+        let (active, eligible) = futures_util::join!(administrators(tenant, active), administrators(tenant, eligible));
+        let mut able = |read: Vec<Result<Option<String>, ReadError>>| -> BTreeSet<String> {
             let what = "whether a global administrator can sign in could not be read, so it is not counted";
-            self.administrators.extend(or_blind(found, what, &mut self.blind));
-        }
+            read.into_iter().filter_map(|found| or_blind(found, what, &mut self.blind)).collect()
+        };
+        let (active, eligible) = (able(active), able(eligible));
+        self.administrators = if active.is_empty() { eligible } else { active };
     }
 }
 
@@ -120,6 +123,10 @@ fn locked(subjects: &[Subject<'_>]) -> BTreeSet<String> {
 
 fn user(key: &str) -> GraphPath {
     GraphPath::v1().fixed("users").id(key).select("id,userPrincipalName,accountEnabled")
+}
+
+async fn administrators(tenant: &Reader, ids: BTreeSet<&str>) -> Vec<Result<Option<String>, ReadError>> {
+    join_all(ids.into_iter().map(|id| administrator(tenant, id))).await
 }
 
 /// The id of an administrator that is a person and can sign in.
