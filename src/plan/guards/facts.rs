@@ -24,6 +24,13 @@ pub(crate) struct Subject<'a> {
     pub(crate) meta: &'static Meta,
 }
 
+impl Subject<'_> {
+    /// The account that the change can lock out, in lower case.
+    pub(super) fn locks_out(&self) -> Option<String> {
+        self.meta.sensitive.then(|| self.target.principal().to_lowercase())
+    }
+}
+
 /// What was read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
@@ -35,8 +42,6 @@ pub(crate) struct Facts {
     pub(crate) roles: Roles,
     /// Global administrators that can sign in; where none of them can, those that can sign in and activate the role.
     pub(super) administrators: BTreeSet<String>,
-    /// Accounts that the plan is to lock out.
-    pub(super) locked: BTreeSet<String>,
     /// Accounts of the tenant, where they had to be counted.
     pub(super) users: Option<u64>,
     /// What could not be read.
@@ -76,7 +81,7 @@ impl Facts {
             count_users(tenant, subjects),
         );
         facts.blind = blind;
-        (facts.roles, facts.locked) = (roles, locked(subjects));
+        facts.roles = roles;
         for found in emergency {
             match found {
                 Ok(people) => facts.break_glass.extend(people),
@@ -87,7 +92,7 @@ impl Facts {
         facts.owners = or_blind(owners, unowned, &mut facts.blind);
         let uncounted = "the accounts of the tenant could not be counted, so the limit in percent is not guarded";
         facts.users = or_blind(users, uncounted, &mut facts.blind);
-        facts.administrators(tenant).await;
+        facts.count_administrators(tenant, subjects).await;
         facts
     }
 
@@ -98,11 +103,12 @@ impl Facts {
         Self { break_glass: entries.collect(), ..Self::default() }
     }
 
-    /// Which global administrators can sign in; read only where somebody who has the role, or can activate it, is to be
+    /// Which global administrators can sign in; read only where somebody who has the role, or can activate it, may be
     /// locked out.
-    async fn administrators(&mut self, tenant: &Reader) {
+    async fn count_administrators(&mut self, tenant: &Reader, subjects: &[Subject<'_>]) {
+        let locked: BTreeSet<String> = subjects.iter().filter_map(Subject::locks_out).collect();
         let (active, eligible) = (self.roles.holders(GLOBAL_ADMINISTRATOR), self.roles.eligible(GLOBAL_ADMINISTRATOR));
-        if !active.union(&eligible).any(|id| self.locked.contains(*id)) {
+        if !active.union(&eligible).any(|id| locked.contains(*id)) {
             return;
         }
         let (active, eligible) = futures_util::join!(administrators(tenant, active), administrators(tenant, eligible));
@@ -113,12 +119,6 @@ impl Facts {
         let (active, eligible) = (able(active), able(eligible));
         self.administrators = if active.is_empty() { eligible } else { active };
     }
-}
-
-/// The accounts that are to be locked out.
-fn locked(subjects: &[Subject<'_>]) -> BTreeSet<String> {
-    let sensitive = subjects.iter().filter(|subject| subject.meta.sensitive);
-    sensitive.map(|subject| subject.target.principal().to_lowercase()).collect()
 }
 
 fn user(key: &str) -> GraphPath {

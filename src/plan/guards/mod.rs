@@ -7,7 +7,7 @@ mod roles;
 mod target;
 mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use facts::{Facts, Subject};
 pub(crate) use roles::Roles;
@@ -177,7 +177,7 @@ pub(crate) fn refused_here(plan: &Plan, us: &Identity, protected: &Protected) ->
         return None;
     }
     let (facts, overrides) = (Facts::listed(protected), Overrides::default());
-    let guards = Guards { us, protected, overrides: &overrides, facts };
+    let guards = Guards::new(us, protected, &overrides, facts, &[]);
     plan.changes().find_map(|change| {
         let shown = object(&change.target);
         let overridden = |refusal: &Refusal| {
@@ -192,13 +192,39 @@ pub(crate) fn refused_here(plan: &Plan, us: &Identity, protected: &Protected) ->
 
 /// The rules of one plan, with all that they need to know.
 pub(crate) struct Guards<'a> {
-    pub(crate) us: &'a Identity,
-    pub(crate) protected: &'a Protected,
-    pub(crate) overrides: &'a Overrides,
-    pub(crate) facts: Facts,
+    us: &'a Identity,
+    protected: &'a Protected,
+    overrides: &'a Overrides,
+    facts: Facts,
+    /// Accounts that the plan locks out.
+    locked: BTreeSet<String>,
 }
 
-impl Guards<'_> {
+impl<'a> Guards<'a> {
+    /// The rules for a plan that is to change these objects.
+    pub(crate) fn new(
+        us: &'a Identity,
+        protected: &'a Protected,
+        overrides: &'a Overrides,
+        facts: Facts,
+        subjects: &[Subject<'_>],
+    ) -> Self {
+        let mut guards = Self { us, protected, overrides, facts, locked: BTreeSet::new() };
+        // While nobody counts as locked out, all guards but the last administrator's speak: what they refuse is not
+        // changed, and so locks nobody out.
+        let let_pass = |subject: &&Subject<'_>| {
+            let refusals = guards.refusals(subject.target, subject.meta.sensitive);
+            guards.sort(refusals, Some(&object(subject.target))).0.is_empty()
+        };
+        guards.locked = subjects.iter().filter(let_pass).filter_map(Subject::locks_out).collect();
+        guards
+    }
+
+    /// What was read for them.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// Splits refusals into those that stand and those that are overridden.
     pub(crate) fn sort(&self, refusals: Vec<Refusal>, target: Option<&str>) -> (Vec<Refusal>, Vec<Override>) {
         let mut standing = Vec::new();

@@ -75,7 +75,7 @@ impl Guards<'_> {
         let administrators = &self.facts.administrators;
         let last = sensitive
             && administrators.contains(&target.principal().to_lowercase())
-            && administrators.iter().all(|id| self.facts.locked.contains(id));
+            && administrators.iter().all(|id| self.locked.contains(id));
         last.then(|| {
             Guard::LastAdministrator
                 .refuses("after this plan no global administrator could sign in: leave one out, or make another first")
@@ -118,12 +118,15 @@ fn platform(target: &Target) -> Option<Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        time::Duration,
+    };
 
     use crate::{
-        model::{Identity, IdentityKind, Refusal, Target, Workload, role_id},
+        model::{Cloud, Effect, Identity, IdentityKind, Meta, Refusal, Target, Workload, role_id},
         plan::guards::{
-            Facts, Guards, Overrides, Protected, Roles,
+            Facts, Guard, Guards, Overrides, Protected, Roles, Subject,
             roles::{GLOBAL_ADMINISTRATOR, tests::assignment},
         },
     };
@@ -163,8 +166,7 @@ mod tests {
     fn refusals(facts: Facts, of: &Target, sensitive: bool) -> Vec<Refusal> {
         let us = us();
         let (protected, overrides) = (Protected::default(), Overrides::default());
-        let guards = Guards { us: &us, protected: &protected, overrides: &overrides, facts };
-        guards.refusals(of, sensitive)
+        Guards::new(&us, &protected, &overrides, facts, &[]).refusals(of, sensitive)
     }
 
     /// Names of the guards that refuse.
@@ -268,13 +270,56 @@ mod tests {
         assert!(named_like_an_account.is_empty());
     }
 
+    /// An action that can lock an account out.
+    const BLOCKS: &Meta = &Meta {
+        id: "user.block",
+        title: "Block",
+        target_kind: "user",
+        effect: Effect::Cut,
+        instead: None,
+        destroys: false,
+        sensitive: true,
+        always: false,
+        reads: &[],
+        writes: &[],
+        roles: &[],
+        licence: None,
+        clouds: Cloud::ALL,
+        attack: &[],
+        d3fend: &[],
+        coun7er: &[],
+        itm: &[],
+        sources: &[],
+        propagation: Duration::ZERO,
+    };
+
+    /// Names of the guards that refuse the first of these accounts, in a plan that blocks all of them.
+    fn refusing_to_block(facts: &Facts, ids: &[&str], overrides: &Overrides) -> Vec<String> {
+        let targets: Vec<Target> = ids.iter().map(|id| user(id, "a@x.example")).collect();
+        let subjects: Vec<_> = targets.iter().map(|target| Subject { target, meta: BLOCKS }).collect();
+        let (us, protected) = (us(), Protected::default());
+        let guards = Guards::new(&us, &protected, overrides, facts.clone(), &subjects);
+        guards.refusals(&targets[0], true).into_iter().map(|refusal| refusal.guard).collect()
+    }
+
     #[test]
     fn the_last_administrator_may_not_be_locked_out_but_signed_out() {
-        let administrators: BTreeSet<String> = ["a".into(), "b".into()].into();
-        let both = Facts { administrators: administrators.clone(), locked: administrators, ..Facts::default() };
-        assert_eq!(refusing(both.clone(), &user("a", "a@x.example"), true), ["last-administrator"]);
-        assert!(refusing(both.clone(), &user("a", "a@x.example"), false).is_empty());
-        let one = Facts { locked: BTreeSet::from(["a".into()]), ..both };
-        assert!(refusing(one, &user("a", "a@x.example"), true).is_empty(), "b is left");
+        let none = Overrides::default();
+        let both = Facts { administrators: ["a".into(), "b".into()].into(), ..Facts::default() };
+        assert_eq!(refusing_to_block(&both, &["a", "b"], &none), ["last-administrator"]);
+        assert!(refusing_to_block(&both, &["a"], &none).is_empty(), "b is left");
+        assert!(refusing(both, &user("a", "a@x.example"), false).is_empty());
+    }
+
+    #[test]
+    fn an_administrator_whom_another_guard_keeps_is_left() {
+        let facts = Facts {
+            administrators: ["a".into(), "b".into()].into(),
+            break_glass: BTreeMap::from([("b".into(), "an emergency account".into())]),
+            ..Facts::default()
+        };
+        assert!(refusing_to_block(&facts, &["a", "b"], &Overrides::default()).is_empty());
+        let overridden = Overrides::default().with(Guard::BreakGlass, "x");
+        assert_eq!(refusing_to_block(&facts, &["a", "b"], &overridden), ["last-administrator"]);
     }
 }
