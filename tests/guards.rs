@@ -148,13 +148,37 @@ async fn what_an_emergency_account_owns_is_refused_when_only_its_id_is_listed() 
     assert_eq!(refusing(file.plan()), ["break-glass"], "a device names its owner by principal name");
 }
 
+/// What is wrong with the emergency list, by what makes it so.
+const UNRESOLVED: [(&str, &str); 4] = [
+    ("unknown", "names no user and no group"),
+    ("empty", "entry is empty"),
+    ("denied", "could not be looked up"),
+    ("nobody in it", "no member is to be seen"),
+];
+
 #[tokio::test]
-async fn an_entry_that_names_nobody_is_said_on_the_plan() {
-    let mut world = World::aitm().await;
-    world.protected.break_glass = vec!["00000000-0000-4000-8000-00000000dead".into()];
-    let file = world.plan(&block(VICTIM)).await;
-    let told = &file.plan().caveats;
-    assert!(told.iter().any(|caveat| caveat.text.contains("names no user and no group")), "{told:?}");
+async fn an_emergency_entry_that_protects_nobody_refuses_the_plan() {
+    for (how, words) in UNRESOLVED {
+        let mut world = World::aitm().await;
+        let named = |name: &str| {
+            world.tenant.inspect(|state| state.groups.values().find(|it| it.display_name == name).unwrap().id.clone())
+        };
+        let entry = match how {
+            "unknown" => "00000000-0000-4000-8000-00000000dead".to_owned(),
+            "empty" => " ".to_owned(),
+            _ => named("Purchasing"),
+        };
+        match how {
+            "denied" => world.tenant.grant_only(&SHORT_SIGHTED),
+            "nobody in it" => world.tenant.edit(|state| state.groups.get_mut(&entry).unwrap().hidden.members.clear()),
+            _ => {}
+        }
+        world.protected.break_glass = vec![entry, user_id(&world, "grady@sunnyside08.example")];
+        let file = world.plan(&block(VICTIM)).await;
+        let told = &file.plan().caveats;
+        assert!(told[0].text.contains(words), "{how}: {told:?}");
+        refuses_all(world, &block(VICTIM), Guard::BlindSpot).await;
+    }
 }
 
 #[tokio::test]
@@ -467,7 +491,7 @@ async fn an_undo_gives_no_administrator_its_access_back_without_an_override() {
 async fn an_undo_puts_an_emergency_account_back() {
     let mut world = World::aitm().await;
     let ran = world.run(world.plan(&block(VICTIM)).await).await;
-    world.protected.break_glass = vec![VICTIM.to_owned()];
+    world.protected.break_glass = vec![VICTIM.to_owned(), "gone@sunnyside08.example".to_owned()];
     let file = world.undo_plan(&ran.dir).await;
     assert_eq!((refusing(file.plan()), file.plan().changes().count()), (vec![], 1));
     check(&world, &file).await.unwrap();

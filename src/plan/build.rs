@@ -125,7 +125,7 @@ impl<'a> Builder<'a> {
         overridden.sort();
         overridden.dedup();
         (plan.blocked, plan.overrides) = (blocked, overridden);
-        plan.caveats.clone_from(&self.guards.facts().blind);
+        plan.caveats = self.guards.facts().unseen();
     }
 
     async fn stage(

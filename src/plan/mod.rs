@@ -17,7 +17,7 @@ pub use build::Recipe;
 pub(crate) use build::handed_over;
 pub use discover::{Candidate, Discovery, PickError, Picks, Question, Selection, pick_key};
 pub use file::{PlanFile, PlanFileError};
-pub use guards::{GUARD_READS, Guard, Overrides, Protected, blind_spots};
+pub use guards::{BlindSpots, GUARD_READS, Guard, Overrides, Protected, blind_spots};
 pub use preflight::{Missing, Tokens, missing, needs_exchange};
 pub use show::{confirmation, terminal};
 pub use types::{Mode, Plan, PlanStage, PlanStep, PlaybookRef, Tally};

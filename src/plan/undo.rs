@@ -215,6 +215,6 @@ impl Way<'_> {
         overridden.sort();
         overridden.dedup();
         (plan.blocked, plan.overrides) = (blocked, overridden);
-        plan.caveats.clone_from(&self.guards.facts().blind);
+        plan.caveats = self.guards.facts().unseen();
     }
 }

@@ -44,8 +44,10 @@ pub(crate) struct Facts {
     pub(super) administrators: BTreeSet<String>,
     /// Accounts of the tenant, where they had to be counted.
     pub(super) users: Option<u64>,
-    /// What could not be read.
-    pub(crate) blind: Vec<Caveat>,
+    /// Entries of the emergency list that protect nobody, or not all that they should.
+    pub(super) unresolved: Vec<Caveat>,
+    /// What else could not be read.
+    pub(super) blind: Vec<Caveat>,
 }
 
 #[derive(Deserialize)]
@@ -85,7 +87,7 @@ impl Facts {
         for found in emergency {
             match found {
                 Ok(people) => facts.break_glass.extend(people),
-                Err(text) => facts.blind.push(Caveat::new(CaveatKind::BlindSpot, text)),
+                Err(text) => facts.unresolved.push(Caveat::new(CaveatKind::BlindSpot, text)),
             }
         }
         let unowned = "who owns our own application could not be read, so its owners are not guarded";
@@ -94,6 +96,11 @@ impl Facts {
         facts.users = or_blind(users, uncounted, &mut facts.blind);
         facts.count_administrators(tenant, subjects).await;
         facts
+    }
+
+    /// What the guards cannot see, the gravest first.
+    pub(crate) fn unseen(&self) -> Vec<Caveat> {
+        [self.unresolved.clone(), self.blind.clone()].concat()
     }
 
     /// The emergency list as it is written: it protects even if nothing can be read.
@@ -153,6 +160,9 @@ async fn emergency(tenant: &Reader, entry: &str) -> Result<Vec<(String, String)>
     match tenant.get::<Person>(&user(entry)).await {
         Ok(person) => Ok(names(person, "this account is on the profile's break_glass list")),
         Err(error) if error.kind == ReadErrorKind::NotFound => match members(tenant, entry).await {
+            Ok(people) if people.is_empty() => {
+                Err(format!("break_glass entry {entry} is a group in which no member is to be seen"))
+            }
             Ok(people) => {
                 let reason =
                     format!("this account is a member of group {entry}, which is on the profile's break_glass list");

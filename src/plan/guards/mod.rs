@@ -61,7 +61,7 @@ pub enum Guard {
     Percent,
     /// Changes that destroy what cannot be put back as it was.
     Irreversible,
-    /// A guard that could not read what it needs, where the profile is strict.
+    /// A guard that could not read what it needs, where the profile is strict; an emergency entry that protects nobody.
     BlindSpot,
     /// An action for which our token lacks the permission.
     Preflight,
@@ -166,8 +166,21 @@ impl Overrides {
 }
 
 /// What the guards cannot see with this identity and this profile.
-pub async fn blind_spots(tenant: &Reader, protected: &Protected) -> Vec<Caveat> {
-    Facts::look(tenant, protected, &[]).await.blind
+#[derive(Clone, Debug)]
+pub struct BlindSpots {
+    /// Entries of the emergency list that protect nobody, or not all that they should.
+    pub unresolved: Vec<Caveat>,
+    /// The rest.
+    pub blind: Vec<Caveat>,
+    /// Whether every plan that changes something is refused for it.
+    pub refuse: bool,
+}
+
+/// Looks for what the guards cannot see with this identity and this profile.
+pub async fn blind_spots(tenant: &Reader, protected: &Protected) -> BlindSpots {
+    let facts = Facts::look(tenant, protected, &[]).await;
+    let refuse = !whole::blind(&facts, protected.strict).is_empty();
+    BlindSpots { unresolved: facts.unresolved, blind: facts.blind, refuse }
 }
 
 /// Whether a plan touches ourselves or a listed emergency account, as far as that is known without a read: who applies a
