@@ -110,6 +110,7 @@ pub(crate) fn approved() -> Record {
         by: "ilse".into(),
         how: Approval::Prompt,
         overrides: Vec::new(),
+        unseen: Vec::new(),
     }
 }
 

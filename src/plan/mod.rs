@@ -4,6 +4,7 @@
 
 mod accept;
 mod build;
+mod clear;
 mod discover;
 mod file;
 mod guards;
@@ -12,9 +13,12 @@ mod show;
 mod types;
 mod undo;
 
+pub(crate) use accept::in_words;
 pub use accept::{Accept, Approved, Decision, PlanRefused};
 pub use build::Recipe;
 pub(crate) use build::handed_over;
+pub(crate) use clear::View;
+pub use clear::{Applier, Cleared};
 pub use discover::{Candidate, Discovery, PickError, Picks, Question, Selection, pick_key};
 pub use file::{PlanFile, PlanFileError};
 pub use guards::{BlindSpots, GUARD_READS, Guard, Overrides, Protected, blind_spots};

@@ -16,7 +16,7 @@ pub(crate) use whole::Totals;
 use crate::{
     client::Reader,
     model::{Caveat, Identity, Override, Permission, Refusal},
-    plan::{Mode, Plan, show::object},
+    plan::{Plan, show::object},
 };
 
 /// What the guards read, beside what the actions read. What is denied is said on the plan.
@@ -133,35 +133,46 @@ impl Default for Protected {
 
 /// The guards that are overridden in one plan, each with its reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides(BTreeMap<Guard, String>);
+pub struct Overrides {
+    reasons: BTreeMap<Guard, String>,
+    /// Where they are taken from a plan: all that it lets pass.
+    only: Option<Vec<Override>>,
+}
 
 impl Overrides {
     /// These and one more; a second reason for a guard replaces the first.
     #[must_use]
     pub fn with(mut self, guard: Guard, reason: impl Into<String>) -> Self {
-        self.0.insert(guard, reason.into());
+        self.reasons.insert(guard, reason.into());
         self
     }
 
     /// Whether none is overridden.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.reasons.is_empty()
     }
 
     /// The guards.
     pub fn guards(&self) -> impl Iterator<Item = Guard> {
-        self.0.keys().copied()
+        self.reasons.keys().copied()
+    }
+
+    /// What a plan overrides, and nothing beyond the objects that it names: that is what was approved.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let named = plan.overrides.iter().filter_map(|it| Some((Guard::named(&it.guard)?, it.reason.clone())));
+        Self { reasons: named.collect(), only: Some(plan.overrides.clone()) }
     }
 
     /// Whether a guard is overridden.
     pub(crate) fn has(&self, guard: Guard) -> bool {
-        self.0.contains_key(&guard)
+        self.reasons.contains_key(&guard)
     }
 
     /// What is recorded of a refusal that was overridden; none for one that stands.
     pub(crate) fn record(&self, refusal: &Refusal, target: Option<String>) -> Option<Override> {
-        let reason = self.0.get(&Guard::named(&refusal.guard)?)?.clone();
-        Some(Override { guard: refusal.guard.clone(), reason, target })
+        let reason = self.reasons.get(&Guard::named(&refusal.guard)?)?.clone();
+        let record = Override { guard: refusal.guard.clone(), reason, target };
+        self.only.as_ref().is_none_or(|only| only.contains(&record)).then_some(record)
     }
 }
 
@@ -181,26 +192,6 @@ pub async fn blind_spots(tenant: &Reader, protected: &Protected) -> BlindSpots {
     let facts = Facts::look(tenant, protected, &[]).await;
     let refuse = !whole::blind(&facts, protected.strict).is_empty();
     BlindSpots { unresolved: facts.unresolved, blind: facts.blind, refuse }
-}
-
-/// Whether a plan touches ourselves or a listed emergency account, as far as that is known without a read: who applies a
-/// plan, and with which profile, may not be who made it. What the plan overrides stays overridden; an undo only puts back.
-pub(crate) fn refused_here(plan: &Plan, us: &Identity, protected: &Protected) -> Option<Refusal> {
-    if plan.mode != Mode::Apply {
-        return None;
-    }
-    let (facts, overrides) = (Facts::listed(protected), Overrides::default());
-    let guards = Guards::new(us, protected, &overrides, facts, &[]);
-    plan.changes().find_map(|change| {
-        let shown = object(&change.target);
-        let overridden = |refusal: &Refusal| {
-            plan.overrides.iter().any(|it| it.guard == refusal.guard && it.target.as_ref() == Some(&shown))
-        };
-        let known = [Guard::Own.name(), Guard::BreakGlass.name()];
-        let mut refusals = guards.refusals(&change.target, false).into_iter();
-        let refusal = refusals.find(|it| known.contains(&it.guard.as_str()) && !overridden(it))?;
-        Some(Refusal { reason: format!("{shown}: {}", refusal.reason), ..refusal })
-    })
 }
 
 /// The rules of one plan, with all that they need to know.
