@@ -22,7 +22,7 @@ use crate::{
         sha256_hex,
     },
     model::{Item, json_for_terminal},
-    plan::{self, Accept, Applier, Approved, Cleared, Decision, Plan, PlanFile},
+    plan::{self, Accept, Applier, Approved, Cleared, Decision, Plan, PlanFile, PlanRefused},
     report::{Known, Report},
 };
 
@@ -47,7 +47,16 @@ impl Approver<'_> {
         let by = Applier { reader: &reader, protected: &self.connected.protected, registry: REGISTRY };
         let cleared = file.clear(against, by).await;
         drop(wait);
-        cleared.or_fail(Exit::Refused)
+        cleared.map_err(|error| {
+            let failure = Failure::of(Exit::Refused, &error);
+            match error {
+                PlanRefused::Blocked(_) => failure.hint(
+                    "nothing was sent; plan again, which leaves out what a guard refuses, or overrides it with --override \
+                     GUARD --reason TEXT",
+                ),
+                _ => failure,
+            }
+        })
     }
 
     /// Says what the plan does not.

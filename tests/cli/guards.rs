@@ -162,6 +162,7 @@ fn two_plans_that_lock_out_every_administrator_are_not_both_applied() {
     let (runs, mutations) = (lab.run_id(), lab.mutations());
     let second = lab.staunch(&["apply", "two.json", "--approve", &digests[1]]);
     assert_eq!(second.code, Some(3), "{}", second.text());
+    assert!(second.stderr.contains("plan again"), "{}", second.stderr);
     assert!(second.stderr.contains("guard last-administrator: user \"ines@sunnyside08.example\""), "{}", second.stderr);
     assert_eq!((lab.run_id(), lab.mutations()), (runs, mutations), "no run was opened, nothing was sent");
 }
