@@ -295,7 +295,7 @@ async fn die_and_go_on(scene: Scene, whole: &Whole, point: Point, nth: u32, fate
     for change in &undecided {
         taken_up.decide(change, Said::NotApplied, "ilse", Approval::Prompt).await.unwrap();
     }
-    let summary = taken_up.go_on().await.unwrap();
+    let summary = taken_up.clear(&stage.world.protected).await.unwrap().go_on().await.unwrap();
 
     assert!(
         summary.outcomes.values().all(|outcome| matches!(outcome, Outcome::Done | Outcome::Already)),

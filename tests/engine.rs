@@ -286,7 +286,6 @@ async fn a_plan_over_its_limit_is_refused_as_a_whole() {
         now: file.plan().made_at,
         max_age: std::time::Duration::from_secs(60),
         applied: &[],
-        protected: &world.protected,
     };
     assert!(file.check(&accept).unwrap_err().to_string().contains("limit"));
 }

@@ -57,7 +57,7 @@ pub fn permissions(registry: Registry, guards: &[Permission]) -> String {
         format!("## To plan\n\n{}", union(reads)),
         format!("## To change, besides\n\n{}", union(writes)),
         format!(
-            "## For the guards, besides\n\nWhat cannot be read is said on every plan as `BLIND`, and refuses the plan \
+            "## For the guards, besides\n\nThey read for a plan, and again for whoever applies it. What cannot be read is said on every plan as `BLIND`, and refuses the plan \
              where the profile says `strict_guards`. Any permission of a line is enough.\n\n{}",
             any_of(guards)
         ),

@@ -151,6 +151,7 @@ impl Action for DisableServicePrincipal {
             name: target.name.clone(),
             of: target.user_principal_name.clone(),
             lane: target.id.clone(),
+            owner: None,
             workload: Some(target.workload.clone()),
             data: Value::Null,
         }

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::{
     action::{Action, Example},
     actions::support::{
-        account::{Account, restricted_unit},
+        account::{Account, UserTarget, restricted_unit},
         dating::{Dating, undated},
         permissions::{ALL_CLOUDS, USER_READ},
         switch::{Switch, gone_is_none},
@@ -59,6 +59,9 @@ pub(crate) struct DeviceTarget {
     id: String,
     device_id: Option<String>,
     name: Untrusted,
+    /// Object id of the user whose devices were looked at.
+    #[serde(default)]
+    user_id: Option<String>,
     user_principal_name: Untrusted,
 }
 
@@ -140,7 +143,7 @@ impl Action for DisableDevice {
         let user = GraphPath::v1().fixed("users").id(&account.id);
         let (registered, owned) = (user.clone().fixed("registeredDevices"), user.fixed("ownedDevices"));
         let (registered, owned) = futures_util::try_join!(tenant.list(&registered), tenant.list(&owned))?;
-        Ok(choose(union(registered, owned), input.registered_after, &account.user_principal_name))
+        Ok(choose(union(registered, owned), input.registered_after, &UserTarget::of(&account)))
     }
 
     async fn read(tenant: &Reader, target: &DeviceTarget) -> Result<Seen<Switch, DeviceTarget>, ReadError> {
@@ -160,6 +163,7 @@ impl Action for DisableDevice {
             name: target.name.clone(),
             of: Some(target.user_principal_name.clone()),
             lane: target.id.clone(),
+            owner: target.user_id.clone(),
             workload: None,
             data: Value::Null,
         }
@@ -206,7 +210,11 @@ fn union(registered: Vec<Device>, owned: Vec<Device>) -> Vec<(Device, &'static s
     all
 }
 
-fn choose(devices: Vec<(Device, &'static str)>, after: Option<Timestamp>, user: &str) -> Vec<Found<DeviceTarget>> {
+fn choose(
+    devices: Vec<(Device, &'static str)>,
+    after: Option<Timestamp>,
+    user: &UserTarget,
+) -> Vec<Found<DeviceTarget>> {
     let mut found = Vec::new();
     for (device, relation) in devices {
         let dating = Dating::of(device.registration_date_time, after);
@@ -226,7 +234,13 @@ fn choose(devices: Vec<(Device, &'static str)>, after: Option<Timestamp>, user: 
         let note = note(&device, relation);
         let name = device.display_name.unwrap_or_else(|| device.id.clone().into());
         found.push(Found {
-            target: DeviceTarget { id: device.id, device_id: device.device_id, name, user_principal_name: user.into() },
+            target: DeviceTarget {
+                id: device.id,
+                device_id: device.device_id,
+                name,
+                user_id: Some(user.id.clone()),
+                user_principal_name: user.user_principal_name.as_str().into(),
+            },
             certain: dating == Dating::After,
             note,
             caveats,
@@ -268,7 +282,15 @@ mod tests {
     use serde_json::json;
 
     use super::{Device, DisableDevice, caveats, choose, union};
-    use crate::{action::Action as _, actions::support::switch::Switch, model::CaveatKind};
+    use crate::{
+        action::Action as _,
+        actions::support::{account::UserTarget, switch::Switch},
+        model::CaveatKind,
+    };
+
+    fn user() -> UserTarget {
+        UserTarget { id: "u-1".into(), user_principal_name: "johanna@sunnyside08.example".into() }
+    }
 
     fn device(id: &str, registered: Option<&str>) -> Device {
         serde_json::from_value(json!({
@@ -306,26 +328,33 @@ mod tests {
             Vec::new(),
         );
         let after = "2023-12-12T13:50:17Z".parse().ok();
-        let found = choose(all.clone(), after, "johanna@sunnyside08.example");
+        let found = choose(all.clone(), after, &user());
         let seen: Vec<_> = found.iter().map(|found| (found.target.id.as_str(), found.certain)).collect();
         assert_eq!(seen, [("undated", false), ("new", true)]);
         assert_eq!(found[0].caveats[0].kind, CaveatKind::Undated);
-        assert!(choose(all, None, "j").iter().all(|found| found.certain));
+        assert!(choose(all, None, &user()).iter().all(|found| found.certain));
     }
 
     #[test]
     fn a_row_without_content_is_a_blind_spot() {
         let bare = serde_json::from_value(json!({"id": "x"})).unwrap();
-        let found = choose(union(vec![bare], Vec::new()), None, "j");
+        let found = choose(union(vec![bare], Vec::new()), None, &user());
         assert_eq!(found[0].target.name.raw(), "x");
         assert_eq!(found[0].caveats[0].kind, CaveatKind::BlindSpot);
     }
 
     #[test]
     fn the_object_id_is_addressed_not_the_device_id() {
-        let found = choose(union(vec![device("o", None)], Vec::new()), None, "j");
+        let found = choose(union(vec![device("o", None)], Vec::new()), None, &user());
         let calls = DisableDevice::calls(&found[0].target, &Switch::at(true), &Switch::at(false), None).unwrap();
         assert_eq!(calls[0].summary(), r#"PATCH /v1.0/devices/o {"accountEnabled":false}"#);
+    }
+
+    #[test]
+    fn a_device_is_changed_by_itself_and_belongs_to_the_user_that_was_looked_at() {
+        let found = choose(union(vec![device("o", None)], Vec::new()), None, &user());
+        let target = DisableDevice::describe(&found[0].target);
+        assert_eq!((target.lane.as_str(), target.principal()), ("o", "u-1"));
     }
 
     #[test]

@@ -156,6 +156,7 @@ impl Action for RemoveAuthMethods {
             name: target.label.clone(),
             of: Some(target.user.user_principal_name.as_str().into()),
             lane: target.user.id.clone(),
+            owner: Some(target.user.id.clone()),
             workload: None,
             data: Value::Null,
         }

@@ -181,6 +181,7 @@ mod tests {
             name: Untrusted::from("users"),
             of: None,
             lane: "u1".into(),
+            owner: None,
             workload: None,
             data: json!({"user": {"id": "u1", "userPrincipalName": "a@b.example"}, "id": "m1", "label": "x",
                 "kind": "#microsoft.graph.phoneAuthenticationMethod"}),

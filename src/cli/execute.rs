@@ -13,7 +13,7 @@ use crate::{
         decide::{self, Decisions, Resumption},
         exit::{Exit, Failure, OrFail as _},
         program,
-        progress::Live,
+        progress::{self, Live},
         prompt, runs, stopped,
     },
     engine::{self, Deps, EngineError, Options, Stop, Summary},
@@ -21,8 +21,8 @@ use crate::{
         Anchor, Approval, Handling, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader,
         sha256_hex,
     },
-    model::Item,
-    plan::{self, Accept, Approved, Decision, Plan, PlanFile},
+    model::{Item, json_for_terminal},
+    plan::{self, Accept, Applier, Approved, Cleared, Decision, Plan, PlanFile, PlanRefused},
     report::{Known, Report},
 };
 
@@ -34,20 +34,46 @@ pub(crate) struct Approver<'a> {
 }
 
 impl Approver<'_> {
-    /// Refuses a plan that must not be run, before anybody is asked.
-    pub(crate) fn check(&self, file: &PlanFile) -> Result<(), Failure> {
+    /// Refuses a plan that must not be run, before anybody is asked: guards and preflight look at the tenant again, as
+    /// the identity and the profile that apply it.
+    pub(crate) async fn clear(&self, file: PlanFile) -> Result<Cleared, Failure> {
         let applied = runs::applied(&self.context.global.case);
-        file.check(&self.accept(&applied)).or_fail(Exit::Refused)
+        self.clear_against(file, &self.accept(&applied)).await
+    }
+
+    async fn clear_against(&self, file: PlanFile, against: &Accept<'_>) -> Result<Cleared, Failure> {
+        let wait = progress::wait("asking the guards");
+        let reader = self.connected.session.reader();
+        let by = Applier { reader: &reader, protected: &self.connected.protected, registry: REGISTRY };
+        let cleared = file.clear(against, by).await;
+        drop(wait);
+        cleared.map_err(|error| {
+            let failure = Failure::of(Exit::Refused, &error);
+            match error {
+                PlanRefused::Blocked(_) => failure.hint(
+                    "nothing was sent; plan again, which leaves out what a guard refuses, or overrides it with --override \
+                     GUARD --reason TEXT",
+                ),
+                _ => failure,
+            }
+        })
+    }
+
+    /// Says what the plan does not.
+    fn tell(&self, cleared: &Cleared) {
+        for news in cleared.news() {
+            self.context.out.say(&json_for_terminal(&news));
+        }
     }
 
     /// Shows the plan's confirmation and asks; on no terminal it is an error that names the flag.
-    pub(crate) fn ask(&self, file: PlanFile) -> Result<Approved, Failure> {
-        self.check(&file)?;
-        let digest = self.confirm(&file)?;
-        self.decide(file, digest, Approval::Prompt)
+    pub(crate) fn ask(&self, cleared: Cleared) -> Result<Approved, Failure> {
+        let digest = self.confirm(&cleared)?;
+        self.decide(cleared, digest, Approval::Prompt)
     }
 
-    fn confirm(&self, file: &PlanFile) -> Result<String, Failure> {
+    fn confirm(&self, cleared: &Cleared) -> Result<String, Failure> {
+        let file = cleared.file();
         if !self.context.out.can_ask() {
             let digest = file.digest();
             return Err(Failure::new(Exit::Refused, "the plan is not approved, and nobody is there to ask").hint(
@@ -55,26 +81,34 @@ impl Approver<'_> {
             ));
         }
         self.context.out.say(&plan::confirmation(file));
+        self.tell(cleared);
         prompt::approve(file)?;
         Ok(file.digest().to_owned())
     }
 
     /// Approves a run that died before its first approval was on record: nothing of it was changed.
-    pub(crate) fn again(&self, file: PlanFile, digest: Option<String>) -> Result<Approved, Failure> {
+    pub(crate) async fn again(&self, file: PlanFile, digest: Option<String>) -> Result<Approved, Failure> {
+        let cleared = self.clear_against(file, &self.accept(&[])).await?;
         let how = if digest.is_some() { Approval::Flag } else { Approval::Prompt };
         let digest = match digest {
-            Some(digest) => digest,
-            None => self.confirm(&file)?,
+            Some(digest) => {
+                self.tell(&cleared);
+                digest
+            }
+            None => self.confirm(&cleared)?,
         };
         let by = operator(self.approving.by.as_deref());
-        file.approve(Decision { digest, by, how }, &self.accept(&[])).or_fail(Exit::Refused)
+        cleared.approve(Decision { digest, by, how }, &self.accept(&[])).or_fail(Exit::Refused)
     }
 
     /// Approves with a digest that was given.
-    pub(crate) fn decide(&self, file: PlanFile, digest: String, how: Approval) -> Result<Approved, Failure> {
+    pub(crate) fn decide(&self, cleared: Cleared, digest: String, how: Approval) -> Result<Approved, Failure> {
+        if how != Approval::Prompt {
+            self.tell(&cleared);
+        }
         let applied = runs::applied(&self.context.global.case);
         let by = operator(self.approving.by.as_deref());
-        file.approve(Decision { digest, by, how }, &self.accept(&applied)).or_fail(Exit::Refused)
+        cleared.approve(Decision { digest, by, how }, &self.accept(&applied)).or_fail(Exit::Refused)
     }
 
     fn accept<'b>(&'b self, applied: &'b [String]) -> Accept<'b> {
@@ -83,7 +117,6 @@ impl Approver<'_> {
             now: self.context.clock.now(),
             max_age: Duration::from_secs(self.approving.max_age.saturating_mul(60)),
             applied,
-            protected: &self.connected.protected,
         }
     }
 }
@@ -139,7 +172,7 @@ pub(crate) async fn resumed(
     keep.note(journal.case_dir(), &history.header.run_id)?;
     let approved = match Approved::resumed(file.clone(), &history) {
         Some(approved) => approved,
-        None => approver.again(file, digest)?,
+        None => approver.again(file, digest).await?,
     };
     note_elsewhere(context, "taken up again under a new key; note it too", journal.anchor());
     let by = operator(approving.by.as_deref());
@@ -173,7 +206,12 @@ async fn drive(
         None => engine::run(approved, deps, options).await,
         Some(Resumption { history, by, decisions }) => {
             let taken_up = engine::take_up(approved, deps, options, &history, &by).await.map_err(stopped)?;
-            decide::settle(context, taken_up, &by, &decisions).await?.go_on().await
+            let decided = decide::settle(context, taken_up, &by, &decisions).await?;
+            let ready = decided.clear(&connected.protected).await.map_err(stopped)?;
+            for caveat in ready.unseen().iter().filter(|caveat| !plan.caveats.contains(caveat)) {
+                context.out.say(&json_for_terminal(&format!("BLIND: {}", caveat.text)));
+            }
+            ready.go_on().await
         }
     };
     listener.abort();

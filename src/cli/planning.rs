@@ -36,21 +36,24 @@ pub(crate) struct Prepared {
 /// Reads, binds and plans what the arguments say. Changes nothing.
 pub(crate) async fn make(context: &Context, args: &Planning, connected: &Connected) -> Result<PlanFile, Failure> {
     let (playbook, text) = read(context, &args.playbook)?;
-    may_do_something(connected.session.identity(), &args.playbook)?;
+    let overrides = overrides(&args.overriding)?;
+    may_do_something(connected.session.identity(), &overrides, &args.playbook)?;
     let bound = bind(context, &playbook, &args.inputs)?;
     for key in &args.recipients {
         check_recipient(key).or_fail(Exit::Usage)?;
     }
-    let overrides = overrides(&args.overriding)?;
     let prepared = Prepared { recipients: args.recipients.clone(), overrides, ..Prepared::new(bound, text) };
     prepared.plan(context, connected, |discovery| picks(context, discovery, &args.picks)).await
 }
 
 /// A token is issued to an application that nobody gave a permission, too.
 ///
+/// Where a directory role is to do instead, which few do, the preflight has to be overridden.
+///
 /// Source: Entra, "OAuth 2.0 client credentials flow": such a token has no `roles`.
-fn may_do_something(us: &Identity, playbook: &Path) -> Result<(), Failure> {
-    if us.kind == IdentityKind::User || !us.permissions.is_empty() {
+fn may_do_something(us: &Identity, overrides: &Overrides, playbook: &Path) -> Result<(), Failure> {
+    let tried = overrides.guards().any(|guard| guard == Guard::Preflight);
+    if us.kind == IdentityKind::User || !us.permissions.is_empty() || tried {
         return Ok(());
     }
     let message = format!(
@@ -58,7 +61,10 @@ fn may_do_something(us: &Identity, playbook: &Path) -> Result<(), Failure> {
          administrator is missing",
         us.app_id, us.tenant_id
     );
-    let hint = format!("`staunch permissions {}` lists what is needed", playbook.display());
+    let hint = format!(
+        "`staunch permissions {}` lists what is needed; --override preflight tries it as it is",
+        playbook.display()
+    );
     Err(Failure::new(Exit::CouldNotRun, message).hint(hint))
 }
 

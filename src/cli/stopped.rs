@@ -1,4 +1,5 @@
-//! What to say when a run had to stop because its record could not be written: in one line, what was changed and what not.
+//! What to say when a run had to stop, because its record could not be written or a guard holds the rest of it back: in one
+//! line, what was changed and what not.
 
 use std::{collections::BTreeSet, path::Path};
 
@@ -10,15 +11,26 @@ use crate::{
 };
 
 /// The failure of a run that stopped, with where each change stands by its record.
-pub(crate) fn failure(run: &Path, plan: &Plan, error: &EngineError) -> Failure {
-    let mut failure = Failure::of(Exit::CouldNotRun, error);
-    if let Ok(history) = History::load(run) {
+pub(crate) fn failure(path: &Path, plan: &Plan, error: &EngineError) -> Failure {
+    let run = path.display();
+    let (exit, hint) = match error {
+        EngineError::Refused(_) => (
+            Exit::Refused,
+            format!(
+                "nothing more was sent, and the refusal is on record; mend what the guard names and go on with \
+                 `staunch resume {run}`, or plan anew"
+            ),
+        ),
+        _ => (
+            Exit::CouldNotRun,
+            format!("what was done is on record; make room if the disk is full, and go on with `staunch resume {run}`"),
+        ),
+    };
+    let mut failure = Failure::of(exit, error);
+    if let Ok(history) = History::load(path) {
         failure.message.push_str(&standing(plan, &history));
     }
-    failure.hint(format!(
-        "what was done is on record; make room if the disk is full, and go on with `staunch resume {}`",
-        run.display()
-    ))
+    failure.hint(hint)
 }
 
 /// `; changed: c001, c002; sent, but its answer is not on record: c003; not changed: c004`

@@ -15,7 +15,7 @@ mod verify;
 mod work;
 
 pub use progress::{Event, Progress};
-pub use resume::{TakenUp, Undecided, resume, take_up};
+pub use resume::{Ready, TakenUp, Undecided, resume, take_up};
 pub use run::{Deps, EngineError, Options, Summary, run};
 pub use seal::{SealError, check_recipient};
 pub use stop::Stop;

@@ -1,7 +1,7 @@
 //! Taking up a run that did not end: first what is not known is looked for, then a person settles what reading cannot,
 //! then the run goes on as any other.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures_util::{StreamExt as _, stream};
 
@@ -13,14 +13,22 @@ use crate::{
         work::Work,
     },
     journal::{Approval, Found, History, Record, Said},
-    model::Change,
-    plan::Approved,
+    model::{Call, Caveat, Change},
+    plan::{Applier, Approved, Protected, View, in_words},
 };
 
 /// A run that was taken up, and that has sent nothing yet.
 pub struct TakenUp {
     run: Arc<Run>,
     undecided: Vec<Undecided>,
+    /// What reading showed of the calls that were open, by change.
+    found: BTreeMap<String, Found>,
+}
+
+/// A run that was taken up, and that no guard holds back.
+pub struct Ready {
+    run: Arc<Run>,
+    unseen: Vec<Caveat>,
 }
 
 /// A change with a call that reading could not settle.
@@ -59,8 +67,8 @@ pub async fn take_up(
     }
     let past = Past::of(history, &cuts(approved.plan(), deps.registry));
     let run = Arc::new(Run::new(approved, deps, options, past));
-    let undecided = reconcile(&run).await?;
-    Ok(TakenUp { run, undecided })
+    let (undecided, found) = reconcile(&run).await?;
+    Ok(TakenUp { run, undecided, found })
 }
 
 /// Takes up a run and goes on with it. What reading cannot settle, and nobody decided before, ends as `unknown`.
@@ -73,8 +81,9 @@ pub async fn resume(
     options: Options,
     history: &History,
     by: &str,
+    protected: &Protected,
 ) -> Result<Summary, EngineError> {
-    take_up(approved, deps, options, history, by).await?.go_on().await
+    take_up(approved, deps, options, history, by).await?.clear(protected).await?.go_on().await
 }
 
 impl TakenUp {
@@ -95,12 +104,32 @@ impl TakenUp {
         Ok(())
     }
 
-    /// Does what is left.
+    /// Asks the guards about every change of which nothing was sent yet, as who takes the run up and with that profile.
+    /// What was begun goes on. Where they refuse one, nothing is sent, and the record says so.
     ///
     /// # Errors
-    /// As [`run`](crate::engine::run).
-    pub async fn go_on(self) -> Result<Summary, EngineError> {
-        drive(self.run).await
+    /// When a guard refuses, or the record cannot be written.
+    pub async fn clear(self, protected: &Protected) -> Result<Ready, EngineError> {
+        let run = &self.run;
+        let unsent: Vec<&Change> = run.plan.changes().filter(|change| self.is_unsent(&change.id)).collect();
+        let by = Applier { reader: &run.reader, protected, registry: run.registry };
+        let View { refusals, unseen, .. } = by.view(&run.plan, &unsent).await;
+        if refusals.is_empty() {
+            return Ok(Ready { run: self.run, unseen });
+        }
+        run.record(Record::Interrupted { reason: format!("refused: {}", in_words(&refusals)) }).await?;
+        Err(EngineError::Refused(refusals))
+    }
+
+    /// Whether nothing of a change has taken effect, and it will be sent.
+    fn is_unsent(&self, change: &str) -> bool {
+        let Some(past) = self.run.past.changes.get(change) else { return true };
+        let open = match self.found.get(change) {
+            Some(Found::Applied) => false,
+            Some(Found::Indeterminate) => self.run.said(change).is_some_and(|(said, _)| said == Said::NotApplied),
+            Some(Found::NotApplied) | None => true,
+        };
+        past.ended.is_none() && past.accepted.is_empty() && open
     }
 
     /// Leaves the run as it is, to be taken up again once somebody has decided.
@@ -114,23 +143,44 @@ impl TakenUp {
     }
 }
 
+impl Ready {
+    /// What the guards cannot see.
+    pub fn unseen(&self) -> &[Caveat] {
+        &self.unseen
+    }
+
+    /// Does what is left.
+    ///
+    /// # Errors
+    /// As [`run`](crate::engine::run).
+    pub async fn go_on(self) -> Result<Summary, EngineError> {
+        drive(self.run).await
+    }
+}
+
 /// Looks for each open call, and records what was found.
-async fn reconcile(run: &Arc<Run>) -> Result<Vec<Undecided>, EngineError> {
+async fn reconcile(run: &Arc<Run>) -> Result<(Vec<Undecided>, BTreeMap<String, Found>), EngineError> {
     let open = run.plan.changes().filter(|change| {
         run.past.changes.get(&change.id).is_some_and(|past| past.open.is_some() && past.ended.is_none())
     });
     let mut looks = stream::iter(open).map(|change| look(run, change)).buffered(run.options.concurrency);
-    let (mut undecided, mut looked) = (Vec::new(), Ok(()));
+    let (mut undecided, mut all, mut looked) = (Vec::new(), BTreeMap::new(), Ok(()));
     while let Some(look) = looks.next().await {
         match look {
-            Ok(found) => undecided.extend(found),
+            Ok(None) => {}
+            Ok(Some((change, found, reason))) => {
+                all.insert(change.id.clone(), found);
+                if found == Found::Indeterminate && run.said(&change.id).is_none() {
+                    undecided.push(ask(run, change, reason));
+                }
+            }
             Err(error) => looked = all_of(looked, Err(error)),
         }
     }
-    looked.map(|()| undecided)
+    looked.map(|()| (undecided, all))
 }
 
-async fn look(run: &Run, change: &Change) -> Result<Option<Undecided>, EngineError> {
+async fn look<'a>(run: &Run, change: &'a Change) -> Result<Option<(&'a Change, Found, String)>, EngineError> {
     let (Some(action), Some(past)) = (run.registry.get(&change.action), run.past.changes.get(&change.id)) else {
         return Ok(None);
     };
@@ -139,11 +189,12 @@ async fn look(run: &Run, change: &Change) -> Result<Option<Undecided>, EngineErr
     }
     let work = Work { run, action, change, last: false };
     let found = work.settle(past.clone()).await?;
-    Ok(found.filter(|(found, _)| *found == Found::Indeterminate && run.said(&change.id).is_none()).map(
-        |(_, reason)| {
-            let call = past.open.as_ref().and_then(|open| change.calls.get(usize::try_from(open.index).ok()?));
-            let call = call.map(crate::model::Call::summary).unwrap_or_default();
-            Undecided { change: change.id.clone(), call, reason }
-        },
-    ))
+    Ok(found.map(|(found, reason)| (change, found, reason)))
+}
+
+/// The question for a person.
+fn ask(run: &Run, change: &Change, reason: String) -> Undecided {
+    let open = run.past.changes.get(&change.id).and_then(|past| past.open.as_ref());
+    let call = open.and_then(|open| change.calls.get(usize::try_from(open.index).ok()?));
+    Undecided { change: change.id.clone(), call: call.map(Call::summary).unwrap_or_default(), reason }
 }

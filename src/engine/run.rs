@@ -15,8 +15,8 @@ use crate::{
     client::{Reader, Session},
     engine::{Event, Progress, Stop, lane::Lane, past::Past, recorded::RecordedSender},
     journal::{Closing, Journal, JournalError, Record, Said},
-    model::{Change, Clock, Effect, Item, Outcome},
-    plan::{Approved, Decision, Plan, PlanStage, PlanStep},
+    model::{Change, Clock, Effect, Item, Outcome, Refusal},
+    plan::{Approved, Decision, Plan, PlanStage, PlanStep, in_words},
     playbook::{Gate, OnError, When},
 };
 
@@ -85,6 +85,9 @@ pub enum EngineError {
     /// A new secret could not be sealed, so it was not set.
     #[error("seal a new secret")]
     Seal(#[from] crate::engine::seal::SealError),
+    /// A guard holds back what a run that was taken up has not sent yet. Nothing was sent.
+    #[error("go on with the run: {}", in_words(.0))]
+    Refused(Vec<Refusal>),
     /// A verification ended in a panic.
     #[error("verify a change")]
     Task(#[from] tokio::task::JoinError),
@@ -130,7 +133,8 @@ pub async fn run(approved: Approved, deps: Deps, options: Options) -> Result<Sum
 pub(crate) async fn approve(approved: &Approved, journal: &Journal) -> Result<(), EngineError> {
     let Decision { digest, by, how } = approved.decision().clone();
     let overrides = approved.plan().overrides.clone();
-    journal.append(Record::Approved { digest, by, how, overrides }, Vec::new()).await?;
+    let unseen = approved.unseen().to_vec();
+    journal.append(Record::Approved { digest, by, how, overrides, unseen }, Vec::new()).await?;
     Ok(())
 }
 

@@ -171,6 +171,9 @@ pub enum Record {
         /// The guards that the plan overrides, with the reasons given.
         #[serde(default)]
         overrides: Vec<Override>,
+        /// What the guards could not see when it was approved.
+        #[serde(default)]
+        unseen: Vec<Caveat>,
     },
     /// A stage began.
     StageStarted {

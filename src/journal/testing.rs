@@ -97,6 +97,7 @@ pub(crate) fn target(kind: &str, id: &str, name: &str) -> Target {
         name: Untrusted::from(name),
         of: (kind != "user").then(|| Untrusted::from(USER)),
         lane: "u1".into(),
+        owner: None,
         workload: None,
         data: Value::Null,
     }
@@ -109,6 +110,7 @@ pub(crate) fn approved() -> Record {
         by: "ilse".into(),
         how: Approval::Prompt,
         overrides: Vec::new(),
+        unseen: Vec::new(),
     }
 }
 

@@ -70,10 +70,20 @@ pub struct Target {
     pub of: Option<Untrusted>,
     /// Changes of one lane go in order, one at a time; different lanes go at once. The owner's object id, or its own.
     pub lane: String,
+    /// Object id of the user it belongs to; none for what belongs to nobody.
+    #[serde(default)]
+    pub owner: Option<String>,
     /// For an application.
     pub workload: Option<Workload>,
     /// The action's own view of it.
     pub data: Value,
+}
+
+impl Target {
+    /// Object id of the account or application that a change of it concerns. Plans of older versions name no owner.
+    pub fn principal(&self) -> &str {
+        self.owner.as_deref().unwrap_or(&self.lane)
+    }
 }
 
 /// An object that `resolve` found.

@@ -18,6 +18,7 @@ const ROLES: &[(&str, &str)] = &[
     ("Helpdesk Administrator", "729827e3-9c14-49f7-bb1b-9608f156bbb8"),
     ("Intune Administrator", "3a2c62db-5318-420d-8d74-23affee5d9d5"),
     ("Message Center Reader", "790c1fb9-7f7d-4f88-86a1-ef1f95c05c1b"),
+    ("On Premises Directory Sync Account", "a92aed5d-d78a-4d16-b381-09adb37eb3b0"),
     ("Password Administrator", "966707d0-3269-4727-9be2-8c3a10f19b9d"),
     ("Privileged Authentication Administrator", "7be44c8a-adaf-4e2a-84d6-ab2649e08a13"),
     ("Privileged Role Administrator", "e8611ab8-c189-46e8-94e1-60213ab1f814"),

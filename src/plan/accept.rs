@@ -1,4 +1,4 @@
-//! From a plan file to an approved plan: what is refused, and what an approval is.
+//! From a plan file to an approved plan: what is refused without a look at the tenant, and what an approval is.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use jiff::Timestamp;
 
 use crate::{
     journal::{Approval, History, Record},
-    model::{Identity, Refusal},
-    plan::{Plan, PlanFile, Protected, guards},
+    model::{Caveat, Identity, Refusal},
+    plan::{Cleared, Plan, PlanFile},
 };
 
 /// What a plan is checked against before it may be approved.
@@ -21,8 +21,6 @@ pub struct Accept<'a> {
     pub max_age: Duration,
     /// Digests of the plans that were run in this case already.
     pub applied: &'a [String],
-    /// Who must not be touched, by the profile that applies: it may be another one than planned.
-    pub protected: &'a Protected,
 }
 
 /// Why a plan is refused: nothing was sent.
@@ -50,14 +48,9 @@ pub enum PlanRefused {
     /// Run before.
     #[error("apply the plan: it was applied before; plan again")]
     Applied,
-    /// A guard refused it as a whole.
-    #[error("apply the plan: {guard}: {reason}")]
-    Blocked {
-        /// Which.
-        guard: String,
-        /// Why.
-        reason: String,
-    },
+    /// Guards refused it: as a whole, or an object in it.
+    #[error("apply the plan: {}", in_words(.0))]
+    Blocked(Vec<Refusal>),
     /// The approval names another digest.
     #[error("apply the plan: the approval is for {approved}, this plan is {plan}")]
     OtherDigest {
@@ -66,6 +59,12 @@ pub enum PlanRefused {
         /// This.
         plan: String,
     },
+}
+
+/// `guard self: …; guard break-glass: …`
+pub(crate) fn in_words(refusals: &[Refusal]) -> String {
+    let each = refusals.iter().map(|Refusal { guard, reason }| format!("guard {guard}: {reason}"));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// A person's or a script's yes.
@@ -84,10 +83,11 @@ pub struct Decision {
 pub struct Approved {
     file: PlanFile,
     decision: Decision,
+    unseen: Vec<Caveat>,
 }
 
 impl PlanFile {
-    /// Checks that the plan may be run here and now.
+    /// Checks what needs no look at the tenant.
     ///
     /// # Errors
     /// When it is foreign, stale, applied already or blocked by a guard.
@@ -101,23 +101,23 @@ impl PlanFile {
             return Err(PlanRefused::Applied);
         }
         check_age(plan, against)?;
-        let here = || guards::refused_here(plan, against.identity, against.protected);
-        match plan.blocked.first().cloned().or_else(here).or_else(|| plan.refused_whole()) {
-            Some(Refusal { guard, reason }) => Err(PlanRefused::Blocked { guard, reason }),
-            None => Ok(()),
-        }
+        let blocked: Vec<Refusal> = plan.blocked.iter().cloned().chain(plan.refused_whole()).collect();
+        if blocked.is_empty() { Ok(()) } else { Err(PlanRefused::Blocked(blocked)) }
     }
+}
 
+impl Cleared {
     /// Turns the plan into an approved one.
     ///
     /// # Errors
     /// As [`PlanFile::check`], and when the decision is about another digest.
     pub fn approve(self, decision: Decision, against: &Accept<'_>) -> Result<Approved, PlanRefused> {
-        self.check(against)?;
-        if decision.digest != self.digest() {
-            return Err(PlanRefused::OtherDigest { approved: decision.digest, plan: self.digest().to_owned() });
+        let Self { file, view } = self;
+        file.check(against)?;
+        if decision.digest != file.digest() {
+            return Err(PlanRefused::OtherDigest { approved: decision.digest, plan: file.digest().to_owned() });
         }
-        Ok(Approved { file: self, decision })
+        Ok(Approved { file, decision, unseen: view.unseen })
     }
 }
 
@@ -149,15 +149,20 @@ impl Approved {
         &self.decision
     }
 
+    /// What the guards could not see when it was approved.
+    pub fn unseen(&self) -> &[Caveat] {
+        &self.unseen
+    }
+
     /// The approval that a journal holds: after a crash the plan goes on without being asked about again. None when
     /// the run died before its approval was on record, so that nothing was changed.
     pub fn resumed(file: PlanFile, history: &History) -> Option<Self> {
-        let decision = history.lines.iter().find_map(|line| match &line.record {
-            Record::Approved { digest, by, how, .. } => {
-                Some(Decision { digest: digest.clone(), by: by.clone(), how: *how })
+        let (decision, unseen) = history.lines.iter().find_map(|line| match &line.record {
+            Record::Approved { digest, by, how, unseen, .. } => {
+                Some((Decision { digest: digest.clone(), by: by.clone(), how: *how }, unseen.clone()))
             }
             _ => None,
         })?;
-        (decision.digest == file.digest()).then_some(Self { file, decision })
+        (decision.digest == file.digest()).then_some(Self { file, decision, unseen })
     }
 }

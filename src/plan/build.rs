@@ -107,7 +107,8 @@ impl<'a> Builder<'a> {
         let (facts, tokens) = futures_util::join!(facts, Tokens::read(reader, exchange));
         let (us, protected, overrides) = (reader.identity(), &recipe.protected, &recipe.overrides);
         let preflight = Judge::new(tokens, recipe.cloud, registry, overrides.has(Guard::Preflight));
-        Self { registry, reader, recipe, guards: Guards { us, protected, overrides, facts }, preflight }
+        let guards = Guards::new(us, protected, overrides, facts, &subjects);
+        Self { registry, reader, recipe, guards, preflight }
     }
 
     /// What guards say about the plan as a whole, and what was overridden in it.
@@ -124,7 +125,7 @@ impl<'a> Builder<'a> {
         overridden.sort();
         overridden.dedup();
         (plan.blocked, plan.overrides) = (blocked, overridden);
-        plan.caveats.clone_from(&self.guards.facts.blind);
+        plan.caveats = self.guards.facts().unseen();
     }
 
     async fn stage(
@@ -213,7 +214,7 @@ impl<'a> Builder<'a> {
         }
         let draft = Draft { step: &step.id, target, note, caveats, goal: Goal::Input(input) };
         let item = self.change(action, draft).await?;
-        Ok(self.preflight.judged(item, action.meta(), Some(&self.guards.facts.roles)))
+        Ok(self.preflight.judged(item, action.meta(), Some(&self.guards.facts().roles)))
     }
 
     async fn change(&self, action: &'static dyn DynAction, draft: Draft<'_>) -> Result<Item, ContractError> {

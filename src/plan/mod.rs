@@ -4,6 +4,7 @@
 
 mod accept;
 mod build;
+mod clear;
 mod discover;
 mod file;
 mod guards;
@@ -12,12 +13,15 @@ mod show;
 mod types;
 mod undo;
 
+pub(crate) use accept::in_words;
 pub use accept::{Accept, Approved, Decision, PlanRefused};
 pub use build::Recipe;
 pub(crate) use build::handed_over;
+pub(crate) use clear::View;
+pub use clear::{Applier, Cleared};
 pub use discover::{Candidate, Discovery, PickError, Picks, Question, Selection, pick_key};
 pub use file::{PlanFile, PlanFileError};
-pub use guards::{GUARD_READS, Guard, Overrides, Protected, blind_spots};
+pub use guards::{BlindSpots, GUARD_READS, Guard, Overrides, Protected, blind_spots};
 pub use preflight::{Missing, Tokens, missing, needs_exchange};
 pub use show::{confirmation, terminal};
 pub use types::{Mode, Plan, PlanStage, PlanStep, PlaybookRef, Tally};

@@ -77,7 +77,7 @@ pub async fn undo(
     let tokens = Tokens::read(reader, subjects.iter().any(|subject| needs_exchange(subject.meta)));
     let (facts, tokens) = futures_util::join!(facts, tokens);
     let judge = Judge::new(tokens, file.plan().cloud, registry, with.overrides.has(Guard::Preflight));
-    let guards = Guards { us: reader.identity(), protected: with.protected, overrides: with.overrides, facts };
+    let guards = Guards::new(reader.identity(), with.protected, with.overrides, facts, &subjects);
     let way = Way { done: &done, registry, reader, judge: &judge, guards: &guards };
     let mut stages = Vec::new();
     for stage in file.plan().stages.iter().rev() {
@@ -215,6 +215,6 @@ impl Way<'_> {
         overridden.sort();
         overridden.dedup();
         (plan.blocked, plan.overrides) = (blocked, overridden);
-        plan.caveats.clone_from(&self.guards.facts.blind);
+        plan.caveats = self.guards.facts().unseen();
     }
 }

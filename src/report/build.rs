@@ -289,7 +289,9 @@ fn method(
     exchanges: &[(Exhibit, Option<Exchange>)],
 ) -> Method {
     let header = &history.header;
-    let mut blind_spots: Vec<Spot> = sorted.blind_spots.clone();
+    // What the plan says too is said with its line.
+    let on_record = |spot: &&Spot| facts.blind_spots.iter().any(|it| it.text == spot.text);
+    let mut blind_spots: Vec<Spot> = sorted.blind_spots.iter().filter(|spot| !on_record(spot)).cloned().collect();
     blind_spots.extend(facts.blind_spots.iter().cloned());
     blind_spots.extend(denied(exchanges));
     blind_spots.sort();

@@ -76,7 +76,8 @@ impl Facts {
         let seq = line.seq;
         match &line.record {
             Record::RunOpened { .. } => self.opened = Some(line.t),
-            Record::Approved { digest, by, how, overrides } => {
+            Record::Approved { digest, by, how, overrides, unseen } => {
+                self.blind_spots.extend(unseen.iter().map(|it| Spot { seq: Some(seq), text: it.text.clone() }));
                 let (by, digest, overrides) = (by.clone(), digest.clone(), overrides.clone());
                 self.approvals.push(Approver { seq, by, how: *how, digest, overrides });
             }

@@ -115,6 +115,7 @@ async fn incident(case: &Path) -> Bench {
         by: "ilse".into(),
         how: Approval::Prompt,
         overrides: Vec::new(),
+        unseen: Vec::new(),
     };
     bench.add(approved, vec![]).await;
     let user = || target("user", "u1", USER);

@@ -55,6 +55,31 @@ fn doctor_names_what_is_missing_for_each_action_of_a_playbook() {
     assert_eq!(of("device.disable")["missing"]["reads"][0], "Device.Read.All");
 }
 
+/// Adds a line to the profile.
+fn profile(lab: &Lab, line: &str) {
+    let text = std::fs::read_to_string(lab.path("staunch.toml")).unwrap();
+    lab.write("staunch.toml", &format!("{text}{line}\n"));
+}
+
+#[test]
+fn doctor_says_for_which_blind_spots_every_plan_is_refused() {
+    let lab = Lab::aitm();
+    profile(&lab, "break_glass = [\"johanna@sunnyside08.example\", \"jon@sunnyside08.example\"]");
+    let unresolved = lab.staunch(&["doctor", FIVE_MINUTES]);
+    assert_eq!(unresolved.code, Some(4), "{}", unresolved.text());
+    for part in ["BAD     break-glass: break_glass entry jon@sunnyside08", "good    break-glass: 1 entries protect"] {
+        assert!(unresolved.stdout.contains(part), "{part}:\n{}", unresolved.stdout);
+    }
+
+    let lab = Lab::aitm();
+    lab.tenant.grant_only(&["User.Read.All", "User.RevokeSessions.All", "User.EnableDisableAccount.All"]);
+    assert_eq!(lab.staunch(&["doctor", FIVE_MINUTES]).code, Some(0));
+    profile(&lab, "strict_guards = true");
+    let strict = lab.staunch(&["doctor", FIVE_MINUTES]);
+    assert_eq!(strict.code, Some(4), "{}", strict.text());
+    assert!(strict.stdout.contains("BAD     guards: who holds a directory role"), "{}", strict.stdout);
+}
+
 #[test]
 fn doctor_that_cannot_sign_in_is_exit_1_with_one_line() {
     let lab = Lab::aitm();

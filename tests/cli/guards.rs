@@ -1,6 +1,6 @@
 //! Guards at the command line: exit codes, nothing sent, and the override on record.
 
-use mock_server::Scenario;
+use mock_server::{Scenario, tenant::roles::RoleAssignment};
 use serde_json::Value;
 use staunch::plan::Guard;
 
@@ -130,6 +130,79 @@ fn a_plan_is_refused_where_the_profile_that_applies_it_protects_the_account() {
     assert_eq!(applied.code, Some(3), "{}", applied.text());
     assert!(applied.stderr.contains("break-glass"), "{}", applied.stderr);
     assert_eq!(lab.mutations(), 0);
+}
+
+/// Makes a user a global administrator.
+fn promote(lab: &Lab, name: &str) {
+    lab.tenant.edit(|state| {
+        let row = RoleAssignment {
+            id: format!("made-{name}"),
+            principal_id: state.user_id(name),
+            role_definition_id: "62e90394-69f5-4237-9190-012177145e10".into(),
+            directory_scope_id: "/".into(),
+        };
+        state.role_assignments.insert(row.id.clone(), row);
+    });
+}
+
+#[test]
+fn two_plans_that_lock_out_every_administrator_are_not_both_applied() {
+    let lab = Lab::aitm();
+    promote(&lab, VICTIM_NAME);
+    lab.tenant.assign_roles(&["Privileged Authentication Administrator", "Exchange Administrator"]);
+    let mut digests = Vec::new();
+    for (user, file) in [(VICTIM_NAME, "one.json"), (ADMIN_NAME, "two.json")] {
+        let given = ["--override", "protected-role", "--reason", REASON, "--out", file];
+        let planned = lab.staunch(&[&["plan", FIVE_MINUTES, "-i", &format!("users={user}")], &given[..]].concat());
+        assert_eq!(planned.code, Some(0), "{}", planned.text());
+        digests.push(digest(&planned.stderr));
+    }
+    let first = lab.staunch(&["apply", "one.json", "--approve", &digests[0]]);
+    assert_eq!(first.code, Some(0), "{}", first.text());
+    let (runs, mutations) = (lab.run_id(), lab.mutations());
+    let second = lab.staunch(&["apply", "two.json", "--approve", &digests[1]]);
+    assert_eq!(second.code, Some(3), "{}", second.text());
+    assert!(second.stderr.contains("plan again"), "{}", second.stderr);
+    assert!(second.stderr.contains("guard last-administrator: user \"ines@sunnyside08.example\""), "{}", second.stderr);
+    assert_eq!((lab.run_id(), lab.mutations()), (runs, mutations), "no run was opened, nothing was sent");
+}
+
+#[test]
+fn a_plan_is_refused_where_who_applies_it_lacks_the_permission() {
+    let lab = Lab::aitm();
+    let planned = lab.staunch(&["plan", FIVE_MINUTES, "-i", VICTIM, "--out", "plan.json"]);
+    lab.tenant.grant_only(&["User.Read.All", "User.EnableDisableAccount.All"]);
+    let applied = lab.staunch(&["apply", "plan.json", "--approve", &digest(&planned.stderr)]);
+    assert_eq!(applied.code, Some(3), "{}", applied.text());
+    assert!(
+        applied.stderr.contains("guard preflight: user.revoke-sessions: our application lacks"),
+        "{}",
+        applied.stderr
+    );
+    assert!(!lab.path("case/runs").exists(), "no run was opened");
+    assert_eq!(lab.mutations(), 0);
+}
+
+#[test]
+fn a_run_is_not_taken_up_while_a_guard_refuses_what_it_has_not_sent() {
+    let lab = Lab::aitm();
+    let planned = lab.staunch(&["plan", FIVE_MINUTES, "-i", VICTIM, "--out", "plan.json"]);
+    // After the run was opened and approved.
+    let mut killed = lab.command(&["apply", "plan.json", "--approve", &digest(&planned.stderr)]);
+    killed.env("STAUNCH_CRASH_AFTER", "2").output().unwrap();
+    let run = lab.run_id();
+    let before = std::fs::read_to_string(lab.path("staunch.toml")).unwrap();
+    profile(&lab, "break_glass = [\"johanna@sunnyside08.example\"]");
+    let refused = lab.staunch(&["resume", &run]);
+    assert_eq!(refused.code, Some(3), "{}", refused.text());
+    assert!(refused.stderr.contains("guard break-glass: user"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nothing was changed"), "{}", refused.stderr);
+    assert_eq!(lab.mutations(), 0);
+    let shown = lab.staunch(&["audit", "show", &run]).stdout;
+    assert!(shown.contains("refused: guard break-glass"), "{shown}");
+    lab.write("staunch.toml", &before);
+    let resumed = lab.staunch(&["resume", &run]);
+    assert_eq!(resumed.code, Some(0), "{}", resumed.text());
 }
 
 /// A plan that one guard refuses.

@@ -115,6 +115,10 @@ fn an_application_without_any_permission_is_one_line() {
         assert_refused(&lab, &ended, &["no permission", "administrator", "consent"]);
         assert!(ended.stderr.contains("staunch permissions"), "{}", ended.stderr);
     }
+    let given = ["--override", "preflight", "--reason", "a directory role is to do"];
+    let tried = lab.staunch(&[&["plan", FIVE_MINUTES, "-i", VICTIM], &given[..]].concat());
+    assert_eq!(tried.code, Some(0), "{}", tried.text());
+    assert!(tried.stdout.contains("403"), "the tenant's own answer counts: {}", tried.stdout);
 }
 
 /// The answer of the sign-in service is its documented one; a tenant gives it where nobody has consented.

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its own part of it")]
 
 pub(crate) mod canary;
+pub mod guarding;
 
 use std::{collections::BTreeMap, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
@@ -15,8 +16,8 @@ use staunch::{
     journal::{Approval, Crash, History, Journal, JournalError, Mode, RUN_FORMAT, RunHeader, Tool, sha256_hex},
     model::{Clock, Cloud, ManualClock, Outcome},
     plan::{
-        self, Accept, Approved, Decision, Discovery, Guard, Overrides, Picks, Plan, PlanFile, PlaybookRef, Protected,
-        Recipe, Selection,
+        self, Accept, Applier, Approved, Cleared, Decision, Discovery, Guard, Overrides, Picks, Plan, PlanFile,
+        PlanRefused, PlaybookRef, Protected, Recipe, Selection,
     },
     playbook::{self, Bound},
 };
@@ -140,27 +141,38 @@ impl World {
     }
 
     pub async fn approve(&self, file: PlanFile) -> Approved {
-        self.approve_as(&self.session().await, file)
+        self.approve_as(&self.session().await, file).await
     }
 
-    fn approve_as(&self, session: &Session, file: PlanFile) -> Approved {
-        let accept = Accept {
-            identity: session.identity(),
-            now: self.clock.now(),
-            max_age: Duration::from_secs(3600),
-            applied: &[],
-            protected: &self.protected,
-        };
+    pub async fn approve_as(&self, session: &Session, file: PlanFile) -> Approved {
         let decision = Decision { digest: file.digest().to_owned(), by: "test".into(), how: Approval::Flag };
-        file.approve(decision, &accept).unwrap()
+        let cleared = self.clear_as(session, file).await.unwrap();
+        cleared.approve(decision, &self.accept(session)).unwrap()
+    }
+
+    /// Has the guards look at a plan again, as whoever is signed in.
+    pub async fn clear_as(&self, session: &Session, file: PlanFile) -> Result<Cleared, PlanRefused> {
+        let reader = session.reader();
+        let by = Applier { reader: &reader, protected: &self.protected, registry: REGISTRY };
+        file.clear(&self.accept(session), by).await
+    }
+
+    fn accept<'a>(&self, session: &'a Session) -> Accept<'a> {
+        let max_age = Duration::from_secs(3600);
+        Accept { identity: session.identity(), now: self.clock.now(), max_age, applied: &[] }
     }
 
     /// Approves and runs a plan in a new run folder.
     pub async fn run(&self, file: PlanFile) -> Ran {
-        let journal = self.journal(&file);
-        let dir = journal.run_dir().to_owned();
         let session = self.session().await;
-        let approved = self.approve_as(&session, file);
+        let approved = self.approve_as(&session, file).await;
+        self.run_approved(session, approved).await
+    }
+
+    /// Runs an approved plan in a new run folder.
+    pub async fn run_approved(&self, session: Session, approved: Approved) -> Ran {
+        let journal = self.journal(approved.file());
+        let dir = journal.run_dir().to_owned();
         let deps = self.deps_of(session, journal);
         let summary = engine::run(approved, deps, Options::default()).await.unwrap();
         Ran { dir, summary }
@@ -201,7 +213,7 @@ impl World {
     }
 
     pub async fn resume(&self, dir: &std::path::Path) -> Result<Summary, EngineError> {
-        self.take_up(dir).await?.go_on().await
+        self.take_up(dir).await?.clear(&self.protected).await?.go_on().await
     }
 
     /// Takes a run up again, and sends nothing yet.

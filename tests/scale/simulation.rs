@@ -12,9 +12,9 @@ use staunch::{
     actions::REGISTRY,
     client::Session,
     engine::{self, Deps, Options, Progress, Stop, Summary},
-    journal::{Approval, Journal},
+    journal::Journal,
     model::{Clock, Outcome},
-    plan::{Accept, Decision, Discovery, Guard, PlanFile},
+    plan::{Discovery, Guard, PlanFile},
     playbook::Bound,
 };
 use tokio::{runtime::Handle, task::JoinHandle, time::Instant};
@@ -84,6 +84,8 @@ pub struct Contained {
     pub summary: Summary,
     /// Simulated: to plan, and to run.
     pub planned: Duration,
+    /// What the guards took when it was approved.
+    pub cleared: Duration,
     pub ran: Duration,
 }
 
@@ -132,15 +134,9 @@ impl Simulation {
         let file = self.plan(bound).await;
         assert!(file.plan().blocked.is_empty(), "{:?}", file.plan().blocked);
         let planned = clock.monotonic() - began;
-        let accept = Accept {
-            identity: self.session.identity(),
-            now: clock.now(),
-            max_age: Duration::from_secs(3600),
-            applied: &[],
-            protected: &self.world.protected,
-        };
-        let decision = Decision { digest: file.digest().to_owned(), by: "test".into(), how: Approval::Flag };
-        let approved = file.clone().approve(decision, &accept).unwrap();
+        let began = clock.monotonic();
+        let approved = self.world.approve_as(&self.session, file.clone()).await;
+        let cleared = clock.monotonic() - began;
         let began = clock.monotonic();
         let journal = self.world.journal(&file);
         let dir = journal.run_dir().to_owned();
@@ -154,7 +150,7 @@ impl Simulation {
             stop: Stop::default(),
         };
         let summary = engine::run(approved, deps, Options::default()).await.unwrap();
-        Contained { dir, file, summary, planned, ran: clock.monotonic() - began }
+        Contained { dir, file, summary, planned, cleared, ran: clock.monotonic() - began }
     }
 
     async fn plan(&self, bound: &Bound) -> PlanFile {

@@ -27,6 +27,8 @@ impl Progress for Stages {
 }
 
 struct Measured {
+    /// What the guards took when the plan was approved.
+    cleared: Duration,
     /// From the beginning of the run until every account was blocked and revoked.
     cut: Duration,
     /// Until every change was seen by a second read.
@@ -42,13 +44,17 @@ async fn measure(accounts: usize) -> Measured {
     assert_eq!(contained.not_done(), [""; 0]);
     let stages = stages.0.lock().unwrap();
     let (cut, ran) = (stages[1] - stages[0], contained.ran);
-    println!("{accounts} accounts: planned in {:?}, all cut off after {cut:?}, run {ran:?}", contained.planned);
-    Measured { cut, ran }
+    let (planned, cleared) = (contained.planned, contained.cleared);
+    println!(
+        "{accounts} accounts: planned in {planned:?}, cleared in {cleared:?}, all cut off after {cut:?}, run {ran:?}"
+    );
+    Measured { cleared, cut, ran }
 }
 
 #[tokio::test(start_paused = true)]
 async fn one_account_is_cut_off_in_half_a_second() {
     let measured = measure(1).await;
+    assert!(measured.cleared <= Duration::from_millis(300), "{:?}", measured.cleared);
     assert!(measured.cut <= Duration::from_millis(500), "{:?}", measured.cut);
     assert!(measured.ran <= Duration::from_secs(3), "{:?}", measured.ran);
 }
@@ -56,6 +62,7 @@ async fn one_account_is_cut_off_in_half_a_second() {
 #[tokio::test(start_paused = true)]
 async fn a_hundred_accounts_are_cut_off_in_a_second() {
     let measured = measure(100).await;
+    assert!(measured.cleared <= Duration::from_millis(300), "{:?}", measured.cleared);
     assert!(measured.cut <= Duration::from_secs(1), "{:?}", measured.cut);
     assert!(measured.ran <= Duration::from_secs(3), "{:?}", measured.ran);
 }

@@ -158,6 +158,7 @@ impl UserTarget {
             name: self.user_principal_name.as_str().into(),
             of: None,
             lane: self.id.clone(),
+            owner: None,
             workload: None,
             data: Value::Null,
         }

@@ -164,6 +164,7 @@ impl RuleTarget {
             name: self.name.clone(),
             of: Some(self.user.user_principal_name.as_str().into()),
             lane: self.user.id.clone(),
+            owner: Some(self.user.id.clone()),
             workload: None,
             data: Value::Null,
         }

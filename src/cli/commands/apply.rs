@@ -16,12 +16,12 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<Exit, Fail
     let file = load(&args)?;
     let connected = connect(context, Some(&file.plan().tenant_id)).await?;
     let approver = Approver { context, connected: &connected, approving: &args.approving };
-    approver.check(&file)?;
+    let cleared = approver.clear(file).await?;
     let approved = match args.approve {
-        Some(digest) => approver.decide(file, digest, Approval::Flag)?,
+        Some(digest) => approver.decide(cleared, digest, Approval::Flag)?,
         None => {
-            super::plan::show(context, &file)?;
-            approver.ask(file)?
+            super::plan::show(context, cleared.file())?;
+            approver.ask(cleared)?
         }
     };
     execute::fresh(&approver, approved).await

@@ -138,12 +138,13 @@ pub(crate) fn show(context: &Context, args: &RunRef) -> Result<Exit, Failure> {
 pub(super) fn sentence(line: &Line) -> String {
     let text = match &line.record {
         Record::RunOpened { plan_sha256, .. } => format!("run opened for plan file with SHA-256 {plan_sha256}"),
-        Record::Approved { digest, by, how, overrides } => {
+        Record::Approved { digest, by, how, overrides, unseen } => {
             let overridden = overrides.iter().map(|it| {
                 let target = it.target.as_deref().map(|target| format!(" for {target}")).unwrap_or_default();
                 format!("; guard {} overridden{target}: {}", it.guard, it.reason)
             });
-            format!("plan {digest} approved by {by} ({how:?}){}", overridden.collect::<String>())
+            let more = overridden.chain(unseen.iter().map(|it| format!("; guards blind: {}", it.text)));
+            format!("plan {digest} approved by {by} ({how:?}){}", more.collect::<String>())
         }
         Record::StageStarted { stage } => format!("stage {stage} began"),
         Record::StageEnded { stage } => format!("stage {stage} was sent"),

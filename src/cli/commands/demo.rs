@@ -74,7 +74,7 @@ fn pick_planted(discovery: &Discovery, planted: &[String]) -> Picks {
 
 async fn apply(approver: &Approver<'_>, file: PlanFile) -> Result<(Exit, String), Failure> {
     let digest = file.digest().to_owned();
-    let approved = approver.decide(file, digest, Approval::Demo)?;
+    let approved = approver.decide(approver.clear(file).await?, digest, Approval::Demo)?;
     execute::fresh_with_key(approver, approved).await
 }
 

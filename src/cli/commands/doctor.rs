@@ -14,7 +14,7 @@ use crate::{
     },
     client::{Reader, SignInError},
     model::{Identity, IdentityKind, Meta, Service, Untrusted, json_for_terminal, role_name},
-    plan::{self, Missing, Tokens, missing, needs_exchange},
+    plan::{self, BlindSpots, Missing, Protected, Tokens, missing, needs_exchange},
 };
 
 /// Beyond it our times are of little use beside the tenant's logs.
@@ -30,6 +30,8 @@ struct Findings {
     graph: Identity,
     exchange: Option<Identity>,
     checks: Vec<Check>,
+    /// Whether every plan that changes something is refused for what the guards cannot see.
+    plans_refused: bool,
     actions: Vec<Ability>,
 }
 
@@ -74,21 +76,21 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Fa
     let wait = progress::wait("looking around");
     // It can wait: whoever asks changes nothing now, and somebody else may.
     let reader = connected.session.reader().enrichment();
-    let (exchange, tenant, blind) = futures_util::join!(
+    let (exchange, tenant, spots) = futures_util::join!(
         reader.identity_of(Service::Exchange),
         tenant(&reader),
         plan::blind_spots(&reader, &connected.protected)
     );
     drop(wait);
     let mut checks = identity_checks(&connected, &reader, context.clock.now(), exchange.as_ref());
-    checks.extend(profile_checks(&connected));
-    checks.extend(blind.into_iter().map(|caveat| Check::new("guards", Level::Warning, caveat.text)));
+    checks.push(recipients(&connected));
+    checks.extend(guard_checks(&connected.protected, &spots));
     let refused = exchange.as_ref().err().map(ToString::to_string);
     let tokens = Tokens { graph: reader.identity().clone(), exchange: exchange.ok() };
     let ability = |meta: &&'static Meta| Ability::of(meta, &tokens, &connected, refused.as_deref());
     let actions: Vec<Ability> = actions.iter().map(ability).collect();
     let Tokens { graph, exchange } = tokens;
-    let findings = Findings { tenant, graph, exchange, checks, actions };
+    let findings = Findings { tenant, graph, exchange, checks, plans_refused: spots.refuse, actions };
     context.out.data(&findings, || findings.words())?;
     Ok(findings.exit())
 }
@@ -178,20 +180,39 @@ fn skew(now: Timestamp, server: Timestamp) -> Check {
     Check::new("clock", level, text)
 }
 
-fn profile_checks(connected: &Connected) -> Vec<Check> {
-    let protected = &connected.protected;
-    let emergency = match protected.break_glass.len() {
-        0 => Check::new("break-glass", Level::Warning, "no emergency account is on the profile's break_glass list"),
-        count => Check::new("break-glass", Level::Good, format!("{count} entries protect emergency accounts")),
-    };
-    let recipients = match connected.recipients.len() {
+fn recipients(connected: &Connected) -> Check {
+    match connected.recipients.len() {
         0 => {
             let text = "no age recipient is configured: new passwords are discarded, and nobody will know them";
             Check::new("recipients", Level::Warning, text)
         }
         count => Check::new("recipients", Level::Good, format!("new passwords are sealed to {count} age recipients")),
+    }
+}
+
+/// Whom the emergency list protects, and what the guards cannot see.
+fn guard_checks(protected: &Protected, spots: &BlindSpots) -> Vec<Check> {
+    let mut checks: Vec<Check> = spots
+        .unresolved
+        .iter()
+        .map(|it| Check::new("break-glass", Level::Bad, format!("{}; every plan with a change is refused", it.text)))
+        .collect();
+    match protected.break_glass.len().saturating_sub(spots.unresolved.len()) {
+        0 if checks.is_empty() => {
+            let text = "no emergency account is on the profile's break_glass list";
+            checks.push(Check::new("break-glass", Level::Warning, text));
+        }
+        0 => {}
+        count => {
+            checks.push(Check::new("break-glass", Level::Good, format!("{count} entries protect emergency accounts")));
+        }
+    }
+    let (level, more) = match protected.strict {
+        true => (Level::Bad, "; the profile says strict_guards: every plan with a change is refused"),
+        false => (Level::Warning, ""),
     };
-    vec![emergency, recipients]
+    checks.extend(spots.blind.iter().map(|it| Check::new("guards", level, format!("{}{more}", it.text))));
+    checks
 }
 
 impl Ability {
@@ -242,7 +263,7 @@ impl Findings {
     fn exit(&self) -> Exit {
         if self.actions.iter().any(|action| action.sign_in.is_some()) {
             Exit::CouldNotRun
-        } else if self.actions.iter().any(|action| !action.can) {
+        } else if self.plans_refused || self.actions.iter().any(|action| !action.can) {
             Exit::NotContained
         } else {
             Exit::Ok

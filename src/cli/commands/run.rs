@@ -14,6 +14,6 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
     let file = planning::make(context, &args.planning, &connected).await?;
     context.out.say(&crate::plan::terminal(&file));
     let approver = Approver { context, connected: &connected, approving: &args.approving };
-    let approved = approver.ask(file)?;
+    let approved = approver.ask(approver.clear(file).await?)?;
     execute::fresh(&approver, approved).await
 }

@@ -36,6 +36,6 @@ pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failu
     }
     context.out.say(&plan::terminal(&file));
     let approver = Approver { context, connected: &connected, approving: &args.approving };
-    let approved = approver.ask(file)?;
+    let approved = approver.ask(approver.clear(file).await?)?;
     execute::fresh(&approver, approved).await
 }

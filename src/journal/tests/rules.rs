@@ -28,8 +28,13 @@ fn end(outcome: Outcome) -> Record {
 async fn a_plan_that_is_not_the_one_of_its_digest() {
     let plan = json!({"title": "Account takeover", "recipients": []});
     let digest = plan_digest(&plan);
-    let approve =
-        || Record::Approved { digest: digest.clone(), by: "x".into(), how: Approval::Flag, overrides: vec![] };
+    let approve = || Record::Approved {
+        digest: digest.clone(),
+        by: "x".into(),
+        how: Approval::Flag,
+        overrides: vec![],
+        unseen: vec![],
+    };
     let text = String::from_utf8(plan_file(&plan)).unwrap();
     let told = async |plan: &str, records| {
         let case = tempfile::tempdir().unwrap();

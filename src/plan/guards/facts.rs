@@ -24,6 +24,13 @@ pub(crate) struct Subject<'a> {
     pub(crate) meta: &'static Meta,
 }
 
+impl Subject<'_> {
+    /// The account that the change can lock out, in lower case.
+    pub(super) fn locks_out(&self) -> Option<String> {
+        self.meta.sensitive.then(|| self.target.principal().to_lowercase())
+    }
+}
+
 /// What was read.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
@@ -33,14 +40,14 @@ pub(crate) struct Facts {
     pub(super) owners: BTreeSet<String>,
     /// Directory roles.
     pub(crate) roles: Roles,
-    /// Global administrators that can sign in.
+    /// Global administrators that can sign in; where none of them can, those that can sign in and activate the role.
     pub(super) administrators: BTreeSet<String>,
-    /// Accounts that the plan is to lock out.
-    pub(super) locked: BTreeSet<String>,
     /// Accounts of the tenant, where they had to be counted.
     pub(super) users: Option<u64>,
-    /// What could not be read.
-    pub(crate) blind: Vec<Caveat>,
+    /// Entries of the emergency list that protect nobody, or not all that they should.
+    pub(super) unresolved: Vec<Caveat>,
+    /// What else could not be read.
+    pub(super) blind: Vec<Caveat>,
 }
 
 #[derive(Deserialize)]
@@ -76,19 +83,24 @@ impl Facts {
             count_users(tenant, subjects),
         );
         facts.blind = blind;
-        (facts.roles, facts.locked) = (roles, locked(subjects));
+        facts.roles = roles;
         for found in emergency {
             match found {
                 Ok(people) => facts.break_glass.extend(people),
-                Err(text) => facts.blind.push(Caveat::new(CaveatKind::BlindSpot, text)),
+                Err(text) => facts.unresolved.push(Caveat::new(CaveatKind::BlindSpot, text)),
             }
         }
         let unowned = "who owns our own application could not be read, so its owners are not guarded";
         facts.owners = or_blind(owners, unowned, &mut facts.blind);
         let uncounted = "the accounts of the tenant could not be counted, so the limit in percent is not guarded";
         facts.users = or_blind(users, uncounted, &mut facts.blind);
-        facts.administrators(tenant).await;
+        facts.count_administrators(tenant, subjects).await;
         facts
+    }
+
+    /// What the guards cannot see, the gravest first.
+    pub(crate) fn unseen(&self) -> Vec<Caveat> {
+        [self.unresolved.clone(), self.blind.clone()].concat()
     }
 
     /// The emergency list as it is written: it protects even if nothing can be read.
@@ -98,28 +110,30 @@ impl Facts {
         Self { break_glass: entries.collect(), ..Self::default() }
     }
 
-    /// Which global administrators can sign in; read only where one of them is to be locked out.
-    async fn administrators(&mut self, tenant: &Reader) {
-        let holders = self.roles.holders(GLOBAL_ADMINISTRATOR);
-        if !holders.iter().any(|id| self.locked.contains(*id)) {
+    /// Which global administrators can sign in; read only where somebody who has the role, or can activate it, may be
+    /// locked out.
+    async fn count_administrators(&mut self, tenant: &Reader, subjects: &[Subject<'_>]) {
+        let locked: BTreeSet<String> = subjects.iter().filter_map(Subject::locks_out).collect();
+        let (active, eligible) = (self.roles.holders(GLOBAL_ADMINISTRATOR), self.roles.eligible(GLOBAL_ADMINISTRATOR));
+        if !active.union(&eligible).any(|id| locked.contains(*id)) {
             return;
         }
-        let read = join_all(holders.into_iter().map(|id| administrator(tenant, id))).await;
-        for found in read {
+        let (active, eligible) = futures_util::join!(administrators(tenant, active), administrators(tenant, eligible));
+        let mut able = |read: Vec<Result<Option<String>, ReadError>>| -> BTreeSet<String> {
             let what = "whether a global administrator can sign in could not be read, so it is not counted";
-            self.administrators.extend(or_blind(found, what, &mut self.blind));
-        }
+            read.into_iter().filter_map(|found| or_blind(found, what, &mut self.blind)).collect()
+        };
+        let (active, eligible) = (able(active), able(eligible));
+        self.administrators = if active.is_empty() { eligible } else { active };
     }
-}
-
-/// The accounts that are to be locked out.
-fn locked(subjects: &[Subject<'_>]) -> BTreeSet<String> {
-    let sensitive = subjects.iter().filter(|subject| subject.meta.sensitive);
-    sensitive.map(|subject| subject.target.lane.to_lowercase()).collect()
 }
 
 fn user(key: &str) -> GraphPath {
     GraphPath::v1().fixed("users").id(key).select("id,userPrincipalName,accountEnabled")
+}
+
+async fn administrators(tenant: &Reader, ids: BTreeSet<&str>) -> Vec<Result<Option<String>, ReadError>> {
+    join_all(ids.into_iter().map(|id| administrator(tenant, id))).await
 }
 
 /// The id of an administrator that is a person and can sign in.
@@ -146,6 +160,9 @@ async fn emergency(tenant: &Reader, entry: &str) -> Result<Vec<(String, String)>
     match tenant.get::<Person>(&user(entry)).await {
         Ok(person) => Ok(names(person, "this account is on the profile's break_glass list")),
         Err(error) if error.kind == ReadErrorKind::NotFound => match members(tenant, entry).await {
+            Ok(people) if people.is_empty() => {
+                Err(format!("break_glass entry {entry} is a group in which no member is to be seen"))
+            }
             Ok(people) => {
                 let reason =
                     format!("this account is a member of group {entry}, which is on the profile's break_glass list");
@@ -201,13 +218,7 @@ async fn count_users(tenant: &Reader, subjects: &[Subject<'_>]) -> Result<Option
     Ok(Some(count))
 }
 
-/// The accounts that targets belong to, by their object ids; for a device by its owner's name.
+/// The accounts that targets belong to, by their object ids.
 pub(super) fn accounts<'a>(targets: impl Iterator<Item = &'a Target>) -> BTreeSet<&'a str> {
-    targets
-        .filter_map(|target| match (target.kind.as_str(), &target.of) {
-            ("user", _) => Some(target.name.raw()),
-            ("service-principal", _) => None,
-            (_, of) => of.as_ref().map(Untrusted::raw),
-        })
-        .collect()
+    targets.filter(|target| target.workload.is_none()).map(Target::principal).collect()
 }

@@ -7,7 +7,7 @@ mod roles;
 mod target;
 mod whole;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use facts::{Facts, Subject};
 pub(crate) use roles::Roles;
@@ -16,7 +16,7 @@ pub(crate) use whole::Totals;
 use crate::{
     client::Reader,
     model::{Caveat, Identity, Override, Permission, Refusal},
-    plan::{Mode, Plan, show::object},
+    plan::{Plan, show::object},
 };
 
 /// What the guards read, beside what the actions read. What is denied is said on the plan.
@@ -61,7 +61,7 @@ pub enum Guard {
     Percent,
     /// Changes that destroy what cannot be put back as it was.
     Irreversible,
-    /// A guard that could not read what it needs, where the profile is strict.
+    /// A guard that could not read what it needs, where the profile is strict; an emergency entry that protects nobody.
     BlindSpot,
     /// An action for which our token lacks the permission.
     Preflight,
@@ -133,72 +133,102 @@ impl Default for Protected {
 
 /// The guards that are overridden in one plan, each with its reason.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Overrides(BTreeMap<Guard, String>);
+pub struct Overrides {
+    reasons: BTreeMap<Guard, String>,
+    /// Where they are taken from a plan: all that it lets pass.
+    only: Option<Vec<Override>>,
+}
 
 impl Overrides {
     /// These and one more; a second reason for a guard replaces the first.
     #[must_use]
     pub fn with(mut self, guard: Guard, reason: impl Into<String>) -> Self {
-        self.0.insert(guard, reason.into());
+        self.reasons.insert(guard, reason.into());
         self
     }
 
     /// Whether none is overridden.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.reasons.is_empty()
     }
 
     /// The guards.
     pub fn guards(&self) -> impl Iterator<Item = Guard> {
-        self.0.keys().copied()
+        self.reasons.keys().copied()
+    }
+
+    /// What a plan overrides, and nothing beyond the objects that it names: that is what was approved.
+    pub(crate) fn of(plan: &Plan) -> Self {
+        let named = plan.overrides.iter().filter_map(|it| Some((Guard::named(&it.guard)?, it.reason.clone())));
+        Self { reasons: named.collect(), only: Some(plan.overrides.clone()) }
     }
 
     /// Whether a guard is overridden.
     pub(crate) fn has(&self, guard: Guard) -> bool {
-        self.0.contains_key(&guard)
+        self.reasons.contains_key(&guard)
     }
 
     /// What is recorded of a refusal that was overridden; none for one that stands.
     pub(crate) fn record(&self, refusal: &Refusal, target: Option<String>) -> Option<Override> {
-        let reason = self.0.get(&Guard::named(&refusal.guard)?)?.clone();
-        Some(Override { guard: refusal.guard.clone(), reason, target })
+        let reason = self.reasons.get(&Guard::named(&refusal.guard)?)?.clone();
+        let record = Override { guard: refusal.guard.clone(), reason, target };
+        self.only.as_ref().is_none_or(|only| only.contains(&record)).then_some(record)
     }
 }
 
 /// What the guards cannot see with this identity and this profile.
-pub async fn blind_spots(tenant: &Reader, protected: &Protected) -> Vec<Caveat> {
-    Facts::look(tenant, protected, &[]).await.blind
+#[derive(Clone, Debug)]
+pub struct BlindSpots {
+    /// Entries of the emergency list that protect nobody, or not all that they should.
+    pub unresolved: Vec<Caveat>,
+    /// The rest.
+    pub blind: Vec<Caveat>,
+    /// Whether every plan that changes something is refused for it.
+    pub refuse: bool,
 }
 
-/// Whether a plan touches ourselves or a listed emergency account, as far as that is known without a read: who applies a
-/// plan, and with which profile, may not be who made it. What the plan overrides stays overridden; an undo only puts back.
-pub(crate) fn refused_here(plan: &Plan, us: &Identity, protected: &Protected) -> Option<Refusal> {
-    if plan.mode != Mode::Apply {
-        return None;
-    }
-    let (facts, overrides) = (Facts::listed(protected), Overrides::default());
-    let guards = Guards { us, protected, overrides: &overrides, facts };
-    plan.changes().find_map(|change| {
-        let shown = object(&change.target);
-        let overridden = |refusal: &Refusal| {
-            plan.overrides.iter().any(|it| it.guard == refusal.guard && it.target.as_ref() == Some(&shown))
-        };
-        let known = [Guard::Own.name(), Guard::BreakGlass.name()];
-        let mut refusals = guards.refusals(&change.target, false).into_iter();
-        let refusal = refusals.find(|it| known.contains(&it.guard.as_str()) && !overridden(it))?;
-        Some(Refusal { reason: format!("{shown}: {}", refusal.reason), ..refusal })
-    })
+/// Looks for what the guards cannot see with this identity and this profile.
+pub async fn blind_spots(tenant: &Reader, protected: &Protected) -> BlindSpots {
+    let facts = Facts::look(tenant, protected, &[]).await;
+    let refuse = !whole::blind(&facts, protected.strict).is_empty();
+    BlindSpots { unresolved: facts.unresolved, blind: facts.blind, refuse }
 }
 
 /// The rules of one plan, with all that they need to know.
 pub(crate) struct Guards<'a> {
-    pub(crate) us: &'a Identity,
-    pub(crate) protected: &'a Protected,
-    pub(crate) overrides: &'a Overrides,
-    pub(crate) facts: Facts,
+    us: &'a Identity,
+    protected: &'a Protected,
+    overrides: &'a Overrides,
+    facts: Facts,
+    /// Accounts that the plan locks out.
+    locked: BTreeSet<String>,
 }
 
-impl Guards<'_> {
+impl<'a> Guards<'a> {
+    /// The rules for a plan that is to change these objects.
+    pub(crate) fn new(
+        us: &'a Identity,
+        protected: &'a Protected,
+        overrides: &'a Overrides,
+        facts: Facts,
+        subjects: &[Subject<'_>],
+    ) -> Self {
+        let mut guards = Self { us, protected, overrides, facts, locked: BTreeSet::new() };
+        // While nobody counts as locked out, all guards but the last administrator's speak: what they refuse is not
+        // changed, and so locks nobody out.
+        let let_pass = |subject: &&Subject<'_>| {
+            let refusals = guards.refusals(subject.target, subject.meta.sensitive);
+            guards.sort(refusals, Some(&object(subject.target))).0.is_empty()
+        };
+        guards.locked = subjects.iter().filter(let_pass).filter_map(Subject::locks_out).collect();
+        guards
+    }
+
+    /// What was read for them.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
     /// Splits refusals into those that stand and those that are overridden.
     pub(crate) fn sort(&self, refusals: Vec<Refusal>, target: Option<&str>) -> (Vec<Refusal>, Vec<Override>) {
         let mut standing = Vec::new();

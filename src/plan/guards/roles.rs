@@ -178,8 +178,17 @@ impl Roles {
 
     /// Those for whom a role is in force.
     pub(crate) fn holders(&self, role: &str) -> BTreeSet<&str> {
-        let holds = |all: &&Vec<Holding>| all.iter().any(|holding| holding.active && holding.role == role);
-        self.holdings.iter().filter(|(_, all)| holds(all)).map(|(id, _)| id.as_str()).collect()
+        self.with(|holding| holding.active && holding.role == role)
+    }
+
+    /// Those who can activate a role. Who owns a group that has it is not among them.
+    pub(crate) fn eligible(&self, role: &str) -> BTreeSet<&str> {
+        let can = |holding: &Holding| !holding.active && !matches!(holding.how, How::Owner(_));
+        self.with(|holding| can(holding) && holding.role == role)
+    }
+
+    fn with(&self, holds: impl Fn(&Holding) -> bool) -> BTreeSet<&str> {
+        self.holdings.iter().filter(|(_, all)| all.iter().any(&holds)).map(|(id, _)| id.as_str()).collect()
     }
 }
 
@@ -243,6 +252,7 @@ pub(super) mod tests {
         assert_eq!(words(&roles, "o"), ["owns the group Tier, which has the role Global Administrator"]);
         assert!(roles.is_grouped("M") && roles.is_grouped("o") && !roles.is_grouped("a"));
         assert_eq!(roles.holders(GLOBAL_ADMINISTRATOR).into_iter().collect::<Vec<_>>(), ["a", "g", "m"]);
+        assert_eq!(roles.eligible(GLOBAL_ADMINISTRATOR).into_iter().collect::<Vec<_>>(), ["e"]);
     }
 
     #[test]

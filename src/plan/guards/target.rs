@@ -17,10 +17,15 @@ const MICROSOFT: [&str; 2] = ["f8cdef31-a31e-4b4a-93e4-5f571e91255a", "72f988bf-
 const PROTECTED: [&str; 3] =
     ["Global Administrator", "Privileged Authentication Administrator", "Privileged Role Administrator"];
 
-const SYNC_ROLE: &str = "Directory Synchronization Accounts";
+/// Source: "Microsoft Entra built-in roles".
+const SYNC_ROLES: [&str; 2] = ["Directory Synchronization Accounts", "On Premises Directory Sync Account"];
 
 /// How the accounts of Entra Connect and of its cloud sync are named by the set-up.
-const SYNC_NAMES: [&str; 2] = ["sync_", "adtoaadsyncserviceaccount"];
+const SYNC_ACCOUNTS: [&str; 2] = ["sync_", "adtoaadsyncserviceaccount"];
+
+/// How the set-up of Entra Connect names the application that it signs in as, where it does not use an account:
+/// `ConnectSyncProvisioning_<server>_<id of the installation>`.
+const SYNC_APPS: [&str; 1] = ["connectsyncprovisioning_"];
 
 impl Guards<'_> {
     /// Every reason not to touch an object, the gravest first; `sensitive`: by a change that can lock an
@@ -46,21 +51,21 @@ impl Guards<'_> {
 
     fn own(&self, target: &Target) -> Option<Refusal> {
         let us = self.us;
-        let ids = [&target.lane, &target.id];
+        let ids = [target.principal(), &target.id];
         if ids.iter().any(|id| id.eq_ignore_ascii_case(&us.object_id)) {
             return Some(Guard::Own.refuses("this is the identity that staunch itself runs as"));
         }
         if target.workload.as_ref().is_some_and(|workload| workload.app_id.eq_ignore_ascii_case(&us.app_id)) {
             return Some(Guard::Own.refuses("this is staunch's own application"));
         }
-        let owns = self.facts.owners.contains(&target.lane.to_lowercase());
+        let owns = self.facts.owners.contains(&target.principal().to_lowercase());
         owns.then(|| Guard::Own.refuses("this is an owner of staunch's own application"))
     }
 
     fn break_glass(&self, target: &Target) -> Option<Refusal> {
         let own_name = (target.kind == "user").then(|| target.name.raw());
         let owner = target.of.as_ref().map(|of| of.raw());
-        let names = [Some(target.lane.as_str()), Some(target.id.as_str()), owner, own_name];
+        let names = [Some(target.principal()), Some(target.id.as_str()), owner, own_name];
         let mut listed =
             names.into_iter().flatten().filter_map(|name| self.facts.break_glass.get(&name.to_lowercase()));
         listed.next().map(|reason| Guard::BreakGlass.refuses(reason.as_str()))
@@ -69,8 +74,8 @@ impl Guards<'_> {
     fn last_administrator(&self, target: &Target, sensitive: bool) -> Option<Refusal> {
         let administrators = &self.facts.administrators;
         let last = sensitive
-            && administrators.contains(&target.lane.to_lowercase())
-            && administrators.iter().all(|id| self.facts.locked.contains(id));
+            && administrators.contains(&target.principal().to_lowercase())
+            && administrators.iter().all(|id| self.locked.contains(id));
         last.then(|| {
             Guard::LastAdministrator
                 .refuses("after this plan no global administrator could sign in: leave one out, or make another first")
@@ -79,20 +84,26 @@ impl Guards<'_> {
 
     fn protected_role(&self, target: &Target) -> Option<Refusal> {
         let protected = |holding: &&Holding| PROTECTED.contains(&role_name(&holding.role));
-        let holding = self.facts.roles.of_principal(&target.lane).iter().find(protected)?;
+        let holding = self.facts.roles.of_principal(target.principal()).iter().find(protected)?;
         Some(Guard::ProtectedRole.refuses(format!("this account {}", holding.in_words())))
     }
 
     fn sync_account(&self, target: &Target) -> Option<Refusal> {
-        let by_role =
-            self.facts.roles.of_principal(&target.lane).iter().any(|holding| role_name(&holding.role) == SYNC_ROLE);
+        let held = self.facts.roles.of_principal(target.principal());
+        let by_role = held.iter().any(|holding| SYNC_ROLES.contains(&role_name(&holding.role)));
         let account = if target.kind == "user" { Some(&target.name) } else { target.of.as_ref() };
-        let by_name = account.is_some_and(|name| {
-            let name = name.raw().to_lowercase();
-            SYNC_NAMES.iter().any(|prefix| name.starts_with(prefix))
-        });
-        let reason = "this account synchronises the directory; without it no password or account change arrives";
-        (by_role || by_name).then(|| Guard::SyncAccount.refuses(reason))
+        let (what, name, names) = match target.workload {
+            Some(_) => ("application", Some(&target.name), &SYNC_APPS[..]),
+            None => ("account", account, &SYNC_ACCOUNTS[..]),
+        };
+        let name = name.map(|name| name.raw().to_lowercase()).unwrap_or_default();
+        let by_name = names.iter().any(|prefix| name.starts_with(prefix));
+        let sign = if by_role { "role" } else { "name" };
+        (by_role || by_name).then(|| {
+            Guard::SyncAccount.refuses(format!(
+                "by its {sign}, this {what} synchronises the directory; without it no password or account change arrives"
+            ))
+        })
     }
 }
 
@@ -107,12 +118,15 @@ fn platform(target: &Target) -> Option<Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::{
+        collections::{BTreeMap, BTreeSet},
+        time::Duration,
+    };
 
     use crate::{
-        model::{Identity, IdentityKind, Target, Workload, role_id},
+        model::{Cloud, Effect, Identity, IdentityKind, Meta, Refusal, Target, Workload, role_id},
         plan::guards::{
-            Facts, Guards, Overrides, Protected, Roles,
+            Facts, Guard, Guards, Overrides, Protected, Roles, Subject,
             roles::{GLOBAL_ADMINISTRATOR, tests::assignment},
         },
     };
@@ -138,6 +152,7 @@ mod tests {
             name: upn.into(),
             of: None,
             lane: id.into(),
+            owner: None,
             workload: None,
             data: serde_json::Value::Null,
         }
@@ -148,12 +163,15 @@ mod tests {
         Target { kind: "service-principal".into(), workload: Some(workload), ..user("sp", "app") }
     }
 
-    /// Names of the guards that refuse.
-    fn refusing(facts: Facts, of: &Target, sensitive: bool) -> Vec<String> {
+    fn refusals(facts: Facts, of: &Target, sensitive: bool) -> Vec<Refusal> {
         let us = us();
         let (protected, overrides) = (Protected::default(), Overrides::default());
-        let guards = Guards { us: &us, protected: &protected, overrides: &overrides, facts };
-        guards.refusals(of, sensitive).into_iter().map(|refusal| refusal.guard).collect()
+        Guards::new(&us, &protected, &overrides, facts, &[]).refusals(of, sensitive)
+    }
+
+    /// Names of the guards that refuse.
+    fn refusing(facts: Facts, of: &Target, sensitive: bool) -> Vec<String> {
+        refusals(facts, of, sensitive).into_iter().map(|refusal| refusal.guard).collect()
     }
 
     fn guard(of: &Target) -> Option<String> {
@@ -198,13 +216,26 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_guarded_as_its_owner_is() {
+        let device = |owner: &str| Target {
+            kind: "device".into(),
+            owner: Some(owner.into()),
+            of: Some("a@x.example".into()),
+            ..user("d-1", "LAPTOP-1")
+        };
+        let roles = Roles::of(&[assignment("u-1", GLOBAL_ADMINISTRATOR)], &[], &[]);
+        let facts = Facts { owners: BTreeSet::from(["u-2".into()]), roles, ..Facts::default() };
+        assert_eq!(refusing(facts.clone(), &device("U-1"), false), ["protected-role"]);
+        assert_eq!(refusing(facts.clone(), &device("u-2"), false), ["self"], "who owns our application");
+        assert_eq!(refusing(facts.clone(), &device("our-sp"), false), ["self"], "who is signed in");
+        assert!(refusing(facts, &device("u-3"), false).is_empty());
+    }
+
+    #[test]
     fn a_member_of_an_emergency_group_is_refused_with_the_groups_name() {
         let facts =
             Facts { break_glass: BTreeMap::from([("u-1".into(), "a member of group g".into())]), ..Facts::default() };
-        let us = us();
-        let (protected, overrides) = (Protected::default(), Overrides::default());
-        let guards = Guards { us: &us, protected: &protected, overrides: &overrides, facts };
-        assert_eq!(guards.refusals(&user("u-1", "a@x.example"), true)[0].reason, "a member of group g");
+        assert_eq!(refusals(facts, &user("u-1", "a@x.example"), true)[0].reason, "a member of group g");
     }
 
     #[test]
@@ -228,12 +259,67 @@ mod tests {
     }
 
     #[test]
+    fn an_application_that_synchronises_is_refused_by_its_role_and_by_its_name() {
+        let role = role_id("On Premises Directory Sync Account").unwrap();
+        let facts = Facts { roles: Roles::of(&[assignment("sp", role)], &[], &[]), ..Facts::default() };
+        let named = |name: &str| Target { name: name.into(), ..app("a", "t", "Application") };
+        assert_eq!(refusing(facts, &named("x"), false), ["sync-account"]);
+        let by_name = refusals(Facts::default(), &named("ConnectSyncProvisioning_SRV01_0123456789ab"), false);
+        assert!(by_name[0].reason.starts_with("by its name"), "anybody can take it: {by_name:?}");
+        let named_like_an_account = refusing(Facts::default(), &named("Sync_SRV01"), false);
+        assert!(named_like_an_account.is_empty());
+    }
+
+    /// An action that can lock an account out.
+    const BLOCKS: &Meta = &Meta {
+        id: "user.block",
+        title: "Block",
+        target_kind: "user",
+        effect: Effect::Cut,
+        instead: None,
+        destroys: false,
+        sensitive: true,
+        always: false,
+        reads: &[],
+        writes: &[],
+        roles: &[],
+        licence: None,
+        clouds: Cloud::ALL,
+        attack: &[],
+        d3fend: &[],
+        coun7er: &[],
+        itm: &[],
+        sources: &[],
+        propagation: Duration::ZERO,
+    };
+
+    /// Names of the guards that refuse the first of these accounts, in a plan that blocks all of them.
+    fn refusing_to_block(facts: &Facts, ids: &[&str], overrides: &Overrides) -> Vec<String> {
+        let targets: Vec<Target> = ids.iter().map(|id| user(id, "a@x.example")).collect();
+        let subjects: Vec<_> = targets.iter().map(|target| Subject { target, meta: BLOCKS }).collect();
+        let (us, protected) = (us(), Protected::default());
+        let guards = Guards::new(&us, &protected, overrides, facts.clone(), &subjects);
+        guards.refusals(&targets[0], true).into_iter().map(|refusal| refusal.guard).collect()
+    }
+
+    #[test]
     fn the_last_administrator_may_not_be_locked_out_but_signed_out() {
-        let administrators: BTreeSet<String> = ["a".into(), "b".into()].into();
-        let both = Facts { administrators: administrators.clone(), locked: administrators, ..Facts::default() };
-        assert_eq!(refusing(both.clone(), &user("a", "a@x.example"), true), ["last-administrator"]);
-        assert!(refusing(both.clone(), &user("a", "a@x.example"), false).is_empty());
-        let one = Facts { locked: BTreeSet::from(["a".into()]), ..both };
-        assert!(refusing(one, &user("a", "a@x.example"), true).is_empty(), "b is left");
+        let none = Overrides::default();
+        let both = Facts { administrators: ["a".into(), "b".into()].into(), ..Facts::default() };
+        assert_eq!(refusing_to_block(&both, &["a", "b"], &none), ["last-administrator"]);
+        assert!(refusing_to_block(&both, &["a"], &none).is_empty(), "b is left");
+        assert!(refusing(both, &user("a", "a@x.example"), false).is_empty());
+    }
+
+    #[test]
+    fn an_administrator_whom_another_guard_keeps_is_left() {
+        let facts = Facts {
+            administrators: ["a".into(), "b".into()].into(),
+            break_glass: BTreeMap::from([("b".into(), "an emergency account".into())]),
+            ..Facts::default()
+        };
+        assert!(refusing_to_block(&facts, &["a", "b"], &Overrides::default()).is_empty());
+        let overridden = Overrides::default().with(Guard::BreakGlass, "x");
+        assert_eq!(refusing_to_block(&facts, &["a", "b"], &overridden), ["last-administrator"]);
     }
 }

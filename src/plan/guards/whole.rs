@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::{
     model::{Caveat, Change, Refusal, Target},
     plan::guards::{
-        Guard, Guards,
+        Facts, Guard, Guards,
         facts::{FEW, accounts},
     },
     playbook::Limits,
@@ -48,19 +48,24 @@ fn key(target: &Target) -> (&str, &str, &str) {
 impl Guards<'_> {
     /// Every reason not to make this plan at all.
     pub(crate) fn refuse_plan(&self, limits: &Limits, totals: &Totals) -> Vec<Refusal> {
-        let blind = if self.protected.strict { blind_spots(&self.facts.blind) } else { Vec::new() };
-        let percent = self.facts.users.and_then(|users| percent(totals.accounts, users, self.protected.max_percent));
-        [over_limits(limits, totals), percent.into_iter().collect(), irreversible(totals).into_iter().collect(), blind]
-            .concat()
+        let irreversible = irreversible(totals).into_iter().collect();
+        [over_limits(limits, totals), irreversible, self.refuse_all(totals)].concat()
     }
-}
 
-impl Guards<'_> {
-    /// Every reason not to give all of this back at once. The limits of a playbook are about what it changes.
+    /// Every reason not to make these changes that depends on the tenant and on who asks.
+    pub(crate) fn refuse_all(&self, totals: &Totals) -> Vec<Refusal> {
+        self.percent(totals).into_iter().chain(blind(&self.facts, self.protected.strict)).collect()
+    }
+
+    /// Every reason not to give all of this back at once. The limits of a playbook are about what it changes, and to put
+    /// an emergency account back is what an undo is for.
     pub(crate) fn refuse_return_of(&self, totals: &Totals) -> Vec<Refusal> {
-        let blind = if self.protected.strict { blind_spots(&self.facts.blind) } else { Vec::new() };
-        let percent = self.facts.users.and_then(|users| percent(totals.accounts, users, self.protected.max_percent));
-        percent.into_iter().chain(blind).collect()
+        let blind = if self.protected.strict { blind(&self.facts, true) } else { Vec::new() };
+        self.percent(totals).into_iter().chain(blind).collect()
+    }
+
+    fn percent(&self, totals: &Totals) -> Option<Refusal> {
+        self.facts.users.and_then(|users| percent(totals.accounts, users, self.protected.max_percent))
     }
 }
 
@@ -99,9 +104,13 @@ fn irreversible(totals: &Totals) -> Option<Refusal> {
     })
 }
 
-fn blind_spots(blind: &[Caveat]) -> Vec<Refusal> {
-    let strict = |caveat: &Caveat| Guard::BlindSpot.refuses(format!("{}; the profile says strict_guards", caveat.text));
-    blind.iter().map(strict).collect()
+/// What cannot be seen and so refuses: an entry of the emergency list that protects nobody always, the rest where the
+/// profile is strict.
+pub(super) fn blind(facts: &Facts, strict: bool) -> Vec<Refusal> {
+    let refuse = |caveat: &Caveat, why| Guard::BlindSpot.refuses(format!("{}; {why}", caveat.text));
+    let unresolved = facts.unresolved.iter().map(|it| refuse(it, "mend the entry, or nobody knows whom it protects"));
+    let rest = facts.blind.iter().filter(|_| strict).map(|it| refuse(it, "the profile says strict_guards"));
+    unresolved.chain(rest).collect()
 }
 
 #[cfg(test)]

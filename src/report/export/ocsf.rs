@@ -175,7 +175,7 @@ impl Writer<'_> {
             Some(activity) => {
                 let mut event = self.base(line, account_change(activity));
                 let user = target.of.as_ref().unwrap_or(&target.name);
-                put(&mut event, "user", json!({"name": user.term(), "uid": target.lane}));
+                put(&mut event, "user", json!({"name": user.term(), "uid": target.principal()}));
                 event
             }
             None => {

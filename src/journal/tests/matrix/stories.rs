@@ -54,7 +54,7 @@ fn sealed() -> Record {
 }
 
 fn of_another_plan() -> Record {
-    Record::Approved { digest: "d2".into(), by: "x".into(), how: Approval::Flag, overrides: vec![] }
+    Record::Approved { digest: "d2".into(), by: "x".into(), how: Approval::Flag, overrides: vec![], unseen: vec![] }
 }
 
 fn before_the_call() -> Vec<Row> {
