@@ -51,6 +51,15 @@ pub(crate) fn applied(case: &Path) -> Vec<String> {
     plans.filter_map(|plan| PlanFile::load(&plan).ok()).map(|file| file.digest().to_owned()).collect()
 }
 
+/// The folders of the runs that lie beside a run, this one among them.
+pub(crate) fn beside(run: &Path) -> Vec<PathBuf> {
+    let run = run.canonicalize().unwrap_or_else(|_| run.to_owned());
+    let Some(runs) = run.parent().filter(|runs| runs.ends_with("runs")) else {
+        return Vec::new();
+    };
+    ids(runs).into_iter().map(|id| runs.join(id)).collect()
+}
+
 fn ids(runs: &Path) -> Vec<String> {
     let entries = fs::read_dir(runs).into_iter().flatten().flatten();
     let mut ids: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();

@@ -41,7 +41,7 @@ impl Draw {
 
 /// The `client-request-id` of a later attempt of a write whose first id is in the journal: anybody can compute
 /// it again.
-pub(super) fn derived_request_id(first: &str, attempt: u32) -> String {
+pub(crate) fn derived_request_id(first: &str, attempt: u32) -> String {
     if attempt <= 1 {
         return first.to_owned();
     }

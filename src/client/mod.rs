@@ -48,6 +48,7 @@ pub use auth::{
     Attendant, Certificate, CertificateError, Credential, Federated, FederatedFrom, ManagedIdentity, Surroundings,
     UserAssigned, UserCode,
 };
+pub(crate) use draw::derived_request_id;
 pub use endpoints::Endpoints;
 pub use error::{ReadError, ReadErrorKind, SignInError};
 pub use post::{PostError, post};

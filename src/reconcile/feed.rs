@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::{
     client::{ReadError, Reader},
-    model::{GraphPath, Identity, Untrusted},
+    model::{GraphPath, Identity, IdentityKind, Untrusted},
     reconcile::Window,
 };
 
@@ -19,6 +19,9 @@ pub struct AuditEntry {
     pub activity_display_name: Untrusted,
     /// When.
     pub activity_date_time: Timestamp,
+    /// `success`, `failure` or `timeout`.
+    #[serde(default)]
+    result: Option<String>,
     /// By whom.
     #[serde(default)]
     initiated_by: Option<InitiatedBy>,
@@ -62,6 +65,11 @@ fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(from: D) -> Res
 }
 
 impl AuditEntry {
+    /// Whether it tells of a change that was made, not of one that was tried.
+    pub(super) fn is_done(&self) -> bool {
+        !matches!(self.result.as_deref(), Some("failure" | "timeout"))
+    }
+
     pub(super) fn is_by(&self, us: &Identity) -> bool {
         let Some(InitiatedBy { app, user }) = &self.initiated_by else {
             return false;
@@ -100,23 +108,42 @@ pub struct LogRow {
     pub(super) request_method: String,
     pub(super) request_uri: Untrusted,
     #[serde(default)]
+    response_status_code: Option<u16>,
+    #[serde(default)]
     app_id: Option<String>,
     #[serde(default)]
     service_principal_id: Option<String>,
+    #[serde(default)]
+    user_id: Option<String>,
 }
 
 impl LogRow {
-    /// Rows that name nobody come from an export that was cut to us.
+    /// A person is known by their own id, whatever application they used; an application by its principal, and by its own id
+    /// where nobody was signed in. Rows that name nobody come from an export that was cut to us.
     pub(super) fn is_by(&self, us: &Identity) -> bool {
         let named = |id: &Option<String>| id.clone().filter(|id| !id.is_empty());
-        match (named(&self.app_id), named(&self.service_principal_id)) {
-            (None, None) => true,
-            (app, principal) => app.as_ref() == Some(&us.app_id) || principal.as_ref() == Some(&us.object_id),
+        let [user, app, principal] = [&self.user_id, &self.app_id, &self.service_principal_id].map(named);
+        if [&user, &app, &principal].iter().all(|id| id.is_none()) {
+            return true;
+        }
+        match us.kind {
+            IdentityKind::User => user.as_ref() == Some(&us.object_id),
+            IdentityKind::Application => {
+                principal.as_ref() == Some(&us.object_id) || user.is_none() && app.as_ref() == Some(&us.app_id)
+            }
         }
     }
 
+    /// Whether it may have changed something. A `$batch` is only an envelope.
     pub(super) fn changes(&self) -> bool {
-        !["GET", "HEAD", "OPTIONS"].contains(&self.request_method.to_ascii_uppercase().as_str())
+        let path = self.request_uri.raw().split('?').next().unwrap_or_default();
+        !path.trim_end_matches('/').to_ascii_lowercase().ends_with("/$batch")
+            && !["GET", "HEAD", "OPTIONS"].contains(&self.request_method.to_ascii_uppercase().as_str())
+    }
+
+    /// Whether it was carried out, as far as the row says.
+    pub(super) fn is_done(&self) -> bool {
+        self.response_status_code.is_none_or(|status| (200..300).contains(&status))
     }
 }
 

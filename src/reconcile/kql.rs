@@ -1,5 +1,7 @@
 //! The questions that the tenant's own analysts can put to their workspace, without us.
 
+use std::collections::BTreeSet;
+
 use crate::{
     journal::{History, Record},
     model::IdentityKind,
@@ -7,7 +9,7 @@ use crate::{
 };
 
 /// A query over `MicrosoftGraphActivityLogs`: every change by our identity in the time of the run, those that our
-/// journal knows marked. Ids are ours or the token's; anything else is left out.
+/// journal knows marked. A `$batch` is only an envelope: its items have rows of their own.
 pub fn query(history: &History) -> String {
     let Window { from, until } = Window::of(history);
     let us = &history.header.identity;
@@ -15,19 +17,25 @@ pub fn query(history: &History) -> String {
         IdentityKind::Application => "ServicePrincipalId",
         IdentityKind::User => "UserId",
     };
-    let id = |record: &Record| match record {
-        Record::Intent { client_request_id, .. } => Some(client_request_id.clone()),
-        _ => None,
-    };
-    let ids = history.lines.iter().filter_map(|line| id(&line.record)).filter(|id| is_plain(id));
-    let ids: Vec<String> = ids.map(|id| format!("\"{id}\"")).collect();
-    let who = if is_plain(&us.object_id) { us.object_id.as_str() } else { "" };
+    let mut ids = BTreeSet::new();
+    for line in &history.lines {
+        if let Record::Intent { client_request_id, .. } = &line.record {
+            ids.insert(client_request_id.as_str());
+        }
+        if matches!(line.record, Record::Sent { .. }) {
+            // Each attempt has an id of its own.
+            ids.extend(line.ev.iter().map(|ev| ev.client_request_id.as_str()));
+        }
+    }
+    let ids: Vec<String> = ids.into_iter().map(quoted).collect();
     format!(
         "let ours = dynamic([{}]);\nMicrosoftGraphActivityLogs\n| where TimeGenerated between (datetime({from}) .. \
-         datetime({until}))\n| where {column} == \"{who}\" and RequestMethod !in (\"GET\", \"HEAD\", \"OPTIONS\")\n| extend \
-         InJournal = ClientRequestId in (ours)\n| project TimeGenerated, InJournal, ClientRequestId, RequestId, \
-         RequestMethod, RequestUri, ResponseStatusCode, IPAddress\n| order by TimeGenerated asc",
-        ids.join(", ")
+         datetime({until}))\n| where {column} == {} and RequestMethod !in (\"GET\", \"HEAD\", \"OPTIONS\")\n| where \
+         RequestUri !endswith \"/$batch\"\n| extend InJournal = ClientRequestId in (ours)\n| project TimeGenerated, \
+         InJournal, ClientRequestId, RequestId, RequestMethod, RequestUri, ResponseStatusCode, IPAddress\n| order by \
+         TimeGenerated asc",
+        ids.join(", "),
+        quoted(&us.object_id)
     )
 }
 
@@ -36,15 +44,15 @@ pub fn query(history: &History) -> String {
 pub fn exchange(history: &History) -> String {
     let Window { from, until } = Window::of(history);
     let us = &history.header.identity;
-    let plain = |id: &str| if is_plain(id) { id.to_owned() } else { String::new() };
+    let object = quoted(&us.object_id);
     let who = match us.kind {
         IdentityKind::Application => {
-            let (app, object) = (plain(&us.app_id), plain(&us.object_id));
-            format!("AppId == \"{app}\" or ClientAppId == \"{app}\" or UserKey == \"{object}\"")
+            let (app, principal) = (quoted(&us.app_id), quoted(&format!("ServicePrincipal_{}", us.object_id)));
+            format!("AppId == {app} or ClientAppId == {app} or UserKey == {object} or UserId == {principal}")
         }
         IdentityKind::User => {
-            let name = us.user_principal_name.as_deref().filter(|name| name.split(['@', '.', '_']).all(is_plain));
-            format!("UserId =~ \"{}\" or UserKey == \"{}\"", name.unwrap_or_default(), plain(&us.object_id))
+            let name = us.user_principal_name.as_deref().map(|name| format!("UserId =~ {} or ", quoted(name)));
+            format!("{}UserKey == {object}", name.unwrap_or_default())
         }
     };
     format!(
@@ -54,6 +62,30 @@ pub fn exchange(history: &History) -> String {
     )
 }
 
-fn is_plain(id: &str) -> bool {
-    !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+/// A string literal. Ids and names come from a token, but a name may hold what would end the literal; what no name holds, a
+/// control or an invisible character, is left out.
+///
+/// Source: Kusto Query Language, "The string data type", escaping.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_ascii_graphic() || c.is_alphanumeric() => out.push(c),
+            _ => {}
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_name_cannot_end_its_literal() {
+        assert_eq!(quoted("per_x.example#EXT#@y.example"), "\"per_x.example#EXT#@y.example\"");
+        assert_eq!(quoted("a\" or \\1 == 1\n| x"), r#""a\"or\\1==1|x""#);
+    }
 }

@@ -15,9 +15,10 @@ use crate::{
 const MANNER: [&str; 7] =
     ["Confirm", "Force", "WhatIf", "ErrorAction", "WarningAction", "Verbose", "AlwaysDeleteOutlookRulesBlob"];
 
-/// Takes a record for each call; gives the calls that none was found for.
+/// Takes a record for each call; gives the calls that none was found for. `known` are calls of other runs.
 pub(super) fn compare<'a, 'b>(
     calls: &'b [&'a Made<'a>],
+    known: &[&Made<'_>],
     log: &UnifiedLog,
     us: &Identity,
     found: &mut Reconciliation,
@@ -37,7 +38,10 @@ pub(super) fn compare<'a, 'b>(
         }
     }
     let left = ours.iter().enumerate().filter(|(at, _)| !taken.contains(at)).map(|(_, record)| *record);
-    let unexplained = left.filter(|record| !calls.iter().any(|call| explains(call, record)));
+    let unexplained = left.filter(|record| {
+        !calls.iter().any(|call| explains(call, record))
+            && !known.iter().any(|call| is_of(record, call) || explains(call, record))
+    });
     found.not_ours.extend(unexplained.map(|record| NotOurs {
         source: Source::UnifiedAuditLog,
         at: record.at,

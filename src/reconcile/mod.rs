@@ -4,6 +4,7 @@
 //! Reads only. How the tenant's records are read is in `feed`, `search` and `unified`; how they are compared in `compare`
 //! and `mailboxes`, which are pure.
 
+mod activities;
 mod compare;
 mod feed;
 mod kql;
@@ -20,7 +21,10 @@ pub use kql::{exchange, query};
 pub use search::search;
 pub use unified::{UnifiedLog, UnifiedLogError, UnifiedRecord};
 
-use crate::{journal::History, model::Untrusted};
+use crate::{
+    journal::{History, Record},
+    model::Untrusted,
+};
 
 /// How long before the first and after the last line the tenant's records are looked at: clocks differ, and what was
 /// sent last is logged later.
@@ -36,9 +40,13 @@ pub struct Window {
 }
 
 impl Window {
-    /// From the first to the last line of a run, and a little more.
+    /// From the first to the last line of a run, and a little more; by our clock and by the tenant's, which may be far apart.
     pub fn of(history: &History) -> Self {
-        let times = || history.lines.iter().map(|line| line.t);
+        let of_tenant = |record: &Record| match record {
+            Record::Intent { server_time, .. } => Some(*server_time),
+            _ => None,
+        };
+        let times = || history.lines.iter().flat_map(|line| [Some(line.t), of_tenant(&line.record)]).flatten();
         let first = times().min().unwrap_or(history.header.started);
         let last = times().max().unwrap_or(history.header.started);
         let (from, until) = (first.checked_sub(MARGIN), last.checked_add(MARGIN));
@@ -164,7 +172,7 @@ pub struct Reconciliation {
     pub sources: Vec<Source>,
     /// Calls that were found in each record that should show them.
     pub shown: u64,
-    /// Calls to Exchange that were compared with nothing, because the unified audit log was not read.
+    /// Calls that were compared with nothing, because the record that shows them was not read.
     pub elsewhere: u64,
     /// Done by us, not shown by the tenant.
     pub not_shown: Vec<NotShown>,

@@ -5,7 +5,7 @@ use std::fs;
 use mock_server::faults::{Effect, Fault, Match};
 use serde_json::Value;
 
-use crate::lab::{Ended, Lab};
+use crate::lab::{Ended, FIVE_MINUTES, Lab};
 
 /// An applied run; gives its id and the key that was shown when it began.
 fn applied(lab: &Lab) -> (String, String) {
@@ -97,6 +97,15 @@ fn the_record_is_compared_with_what_the_tenant_logged() {
     assert!(ended.stdout.contains("the unified audit log was not read whole"), "{}", ended.stdout);
     assert!(ended.stdout.contains("--unified-log"), "{}", ended.stdout);
     lab.tenant.faults().clear();
+    // The directory's log that may not be read is not the end of it: an export can be compared all the same.
+    let denied = Effect::Answer { status: 403, content_type: "text/plain".into(), body: String::new(), applied: false };
+    lab.tenant.faults().add(Fault::always(Match::path("/auditLogs/directoryAudits"), denied));
+    let ended = lab.staunch(&["audit", "reconcile", &run]);
+    assert_eq!(ended.code, Some(4), "{}", ended.text());
+    assert!(ended.stdout.contains("the directory's audit log was not read whole"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("looked at: the unified audit log"), "{}", ended.stdout);
+    assert!(ended.stdout.contains("calls were compared with nothing"), "{}", ended.stdout);
+    lab.tenant.faults().clear();
     lab.write("log.jsonl", "not JSON\n");
     assert_eq!(lab.staunch(&["audit", "reconcile", &run, "--activity-log", "log.jsonl"]).code, Some(2));
     // What the same identity did and no journal knows.
@@ -108,6 +117,22 @@ fn the_record_is_compared_with_what_the_tenant_logged() {
     let ended = lab.staunch(&["audit", "reconcile", &run, "--activity-log", "log.jsonl"]);
     assert!(ended.stdout.contains("NOT RECORDED BY US"), "{}", ended.text());
     assert_eq!(ended.code, Some(5));
+}
+
+/// Whoever used our identity in Exchange would be in the log that could not be read.
+#[test]
+fn a_log_that_was_not_read_is_no_agreement_even_for_a_run_without_exchange() {
+    let lab = Lab::aitm();
+    let users = format!("users={}", lab.tenant.incident().victims.join(","));
+    let digest = lab.plan_to_file(&["plan", FIVE_MINUTES, "-i", &users]);
+    assert_eq!(lab.staunch(&["apply", "plan.json", "--approve", &digest]).code, Some(0));
+    let run = lab.run_id();
+    assert_eq!(lab.staunch(&["audit", "reconcile", &run]).code, Some(0));
+    let denied = Effect::Answer { status: 403, content_type: "text/plain".into(), body: String::new(), applied: false };
+    lab.tenant.faults().add(Fault::always(Match::cmdlet("Search-UnifiedAuditLog"), denied));
+    let ended = lab.staunch(&["audit", "reconcile", &run]);
+    assert_eq!(ended.code, Some(4), "{}", ended.text());
+    assert!(ended.stdout.contains("the unified audit log was not read whole"), "{}", ended.stdout);
 }
 
 #[test]

@@ -10,13 +10,13 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
-    client::ReadErrorKind,
+    journal::History,
     model::{Untrusted, json_for_terminal},
     reconcile::{self, Absence, Gap, NotShown, Reconciliation, Shown, Source, UnifiedLog, Window},
 };
 
 pub(crate) async fn run(context: &Context, args: &ReconcileArgs) -> Result<Exit, Failure> {
-    let (_, history) = runs::load(context, &args.run.run)?;
+    let (dir, history) = runs::load(context, &args.run.run)?;
     let rows = args.activity_log.as_deref().map(read).transpose()?;
     let rows = rows.map(|text| reconcile::activity_log(&text).or_fail(Exit::Usage)).transpose()?;
     let exported = args.unified_log.as_deref().map(read).transpose()?;
@@ -27,24 +27,37 @@ pub(crate) async fn run(context: &Context, args: &ReconcileArgs) -> Result<Exit,
         return Err(Failure::new(Exit::Refused, "the run is of another tenant"));
     }
     let window = Window::of(&history);
-    let entries = reconcile::audit_feed(&reader, window).await.or_fail(Exit::CouldNotRun)?;
+    let entries = reconcile::audit_feed(&reader, window).await;
     let unified = match exported {
         Some(log) => Ok(exported_of(log, window)),
         None => reconcile::search(&reader, window, &uuid::Uuid::new_v4().to_string()).await,
     };
-    let shown = Shown { entries: &entries, rows: rows.as_deref(), unified: unified.as_ref().ok() };
-    let mut found = reconcile::reconcile(&history, shown, reader.server_now());
-    if let Err(error) = &unified {
-        let gap = Gap::new(Source::UnifiedAuditLog, &Failure::of(Exit::CouldNotRun, error).message);
-        // A run that changed nothing in Exchange, by somebody who may not look there: nothing was missed.
-        found.gaps.extend((found.elsewhere > 0 || error.kind != ReadErrorKind::Denied).then_some(gap));
-    }
+    let shown = Shown { entries: entries.as_deref().ok(), rows: rows.as_deref(), unified: unified.as_ref().ok() };
+    let mut found = reconcile::reconcile(&history, &neighbours(&dir, &history), shown, reader.server_now());
+    // A record that was not read is never agreement, whatever this run had to do with it: others may have used our identity.
+    let gap = |source, error| Gap::new(source, &Failure::of(Exit::CouldNotRun, error).message);
+    found.gaps.extend(entries.as_ref().err().map(|error| gap(Source::DirectoryAudits, error)));
+    found.gaps.extend(unified.as_ref().err().map(|error| gap(Source::UnifiedAuditLog, error)));
     context.out.data(&found, || words(&found))?;
     Ok(match (found.differs(), found.not_shown.is_empty() && found.gaps.is_empty()) {
         (true, _) => Exit::NotVerified,
         (false, false) => Exit::NotContained,
         (false, true) => Exit::Ok,
     })
+}
+
+/// The other runs of the case under the same identity, whose changes may lie in the same minutes. One that cannot be read
+/// explains nothing.
+fn neighbours(run: &Path, history: &History) -> Vec<History> {
+    let (window, header) = (Window::of(history), &history.header);
+    let is_near = |other: &History| {
+        let (of, there) = (&other.header, Window::of(other));
+        of.run_id != header.run_id
+            && of.identity.object_id == header.identity.object_id
+            && there.from <= window.until
+            && window.from <= there.until
+    };
+    runs::beside(run).iter().filter_map(|dir| History::load(dir).ok()).filter(is_near).collect()
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
@@ -63,11 +76,16 @@ fn exported_of(mut log: UnifiedLog, window: Window) -> UnifiedLog {
 fn words(found: &Reconciliation) -> String {
     let Window { from, until } = found.window;
     let mut out = format!("run {} against the tenant's records from {from:.0} to {until:.0}\n", found.run);
-    out.push_str(&format!("  {} calls are shown by the tenant", found.shown));
+    let looked_at: Vec<&str> = found.sources.iter().map(|source| name(*source)).collect();
+    out.push_str(&format!(
+        "  looked at: {}",
+        if looked_at.is_empty() { "nothing".to_owned() } else { looked_at.join(", ") }
+    ));
+    out.push_str(&format!("\n  {} calls are shown by the tenant", found.shown));
     if found.elsewhere > 0 {
         out.push_str(&format!(
-            "\n  {} calls went to Exchange: the unified audit log shows them, and it was not read; export it and give it \
-             with --unified-log",
+            "\n  {} calls were compared with nothing: the record that shows them was not read; give an export of it with \
+             --unified-log or --activity-log",
             found.elsewhere
         ));
     }
