@@ -274,8 +274,8 @@ async fn runs_of_the_same_minutes_do_not_accuse_each_other() {
     let shown = Shown { entries: Some(&entries), ..Shown::default() };
     let both = |of: &History, others: &[History]| reconcile(of, others, shown, later(&second, DAY));
     assert!(both(&first, &[]).differs() && both(&second, &[]).differs(), "each alone sees the other");
-    assert_eq!(both(&first, &[second.clone()]).not_ours, []);
-    assert_eq!(both(&second, &[first.clone()]).not_ours, []);
+    assert_eq!(both(&first, std::slice::from_ref(&second)).not_ours, []);
+    assert_eq!(both(&second, std::slice::from_ref(&first)).not_ours, []);
     // What no run did is still told.
     change(&world.session().await, &world.victim(), json!({"accountEnabled": false})).await;
     let entries = feed(&world.session().await, &second).await;

@@ -121,7 +121,7 @@ fn word(value: impl Serialize) -> String {
 }
 
 fn facts(meta: &Meta) -> String {
-    let clouds: Vec<String> = meta.clouds.iter().map(word).collect();
+    let clouds: Vec<String> = meta.part.clouds().iter().map(word).collect();
     let instead = meta.instead.map(|id| format!("[`{id}`]({id}.md)"));
     let rows = [
         ("Changes", Some(format!("{}: {}", meta.target_kind, word(meta.effect)))),

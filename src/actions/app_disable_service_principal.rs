@@ -14,14 +14,13 @@ use crate::{
         app_origin::{Candidate, Origin, around, dating, registered},
         audit::AUDIT_READ,
         dating::{Dating, undated},
-        permissions::ALL_CLOUDS,
         service_principal::{Owner, Reach, ServicePrincipal, by_app_id, by_object_id, path},
         switch::{Switch, gone_is_none},
     },
     client::{ReadError, ReadErrorKind, Reader},
     model::{
-        AppRef, Call, Caveat, CaveatKind, Effect, Found, Irreversible, Meta, Permission, Seen, Source, Target,
-        Untrusted, UserRef, Verdict, Workload,
+        AppRef, Call, Capability, Caveat, CaveatKind, Effect, Found, Irreversible, Meta, Permission, Seen, Source,
+        Target, Untrusted, UserRef, Verdict, Workload,
     },
 };
 
@@ -93,7 +92,7 @@ impl Action for DisableServicePrincipal {
         writes: &[Permission::graph(&["Application.ReadWrite.All", "Directory.ReadWrite.All"])],
         roles: &[],
         licence: None,
-        clouds: ALL_CLOUDS,
+        part: Capability::Directory,
         attack: &["T1671", "T1528", "T1550.001"],
         d3fend: &["D3-AL"],
         coun7er: &["CM0105"],

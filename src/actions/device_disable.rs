@@ -12,13 +12,13 @@ use crate::{
     actions::support::{
         account::{Account, UserTarget, restricted_unit},
         dating::{Dating, undated},
-        permissions::{ALL_CLOUDS, USER_READ},
+        permissions::USER_READ,
         switch::{Switch, gone_is_none},
     },
     client::{ReadError, Reader},
     model::{
-        Call, Caveat, CaveatKind, Effect, Found, GraphPath, Irreversible, Meta, Permission, Seen, Source, Target,
-        Untrusted, UserRef, Verdict,
+        Call, Capability, Caveat, CaveatKind, Effect, Found, GraphPath, Irreversible, Meta, Permission, Seen, Source,
+        Target, Untrusted, UserRef, Verdict,
     },
 };
 
@@ -112,7 +112,7 @@ impl Action for DisableDevice {
         writes: &[Permission::graph(&["Device.ReadWrite.All", "Directory.ReadWrite.All"])],
         roles: &[],
         licence: None,
-        clouds: ALL_CLOUDS,
+        part: Capability::Directory,
         attack: &["T1098.005"],
         d3fend: &["D3-CE"],
         coun7er: &["CM0071"],

@@ -10,11 +10,14 @@ use crate::{
     action::{Action, Example},
     actions::support::{
         inbox::{self, RuleTarget},
-        permissions::{ALL_CLOUDS, EXCHANGE_MANAGE, USER_READ},
+        permissions::{EXCHANGE_MANAGE, USER_READ},
         rule_content::RuleEffect,
     },
     client::{ReadError, Reader},
-    model::{Call, Effect, Found, Irreversible, Meta, Replay, Seen, Source, Target, UserRef, Verdict, WriteCmdlet},
+    model::{
+        Call, Capability, Effect, Found, Irreversible, Meta, Replay, Seen, Source, Target, UserRef, Verdict,
+        WriteCmdlet,
+    },
 };
 
 /// Disables inbox rules, hidden ones too, that do certain things to mail.
@@ -74,7 +77,7 @@ impl Action for DisableInboxRules {
         writes: &[EXCHANGE_MANAGE],
         roles: &["Exchange Administrator"],
         licence: None,
-        clouds: ALL_CLOUDS,
+        part: Capability::Cmdlets,
         attack: &["T1114.003", "T1564.008", "T1137.005"],
         d3fend: &["D3-OE"],
         coun7er: &["CM0082"],

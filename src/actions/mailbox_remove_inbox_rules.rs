@@ -10,12 +10,15 @@ use crate::{
     action::{Action, Example},
     actions::support::{
         inbox::{self, FoundRule, RuleTarget, addressed},
-        permissions::{ALL_CLOUDS, EXCHANGE_MANAGE, USER_READ},
+        permissions::{EXCHANGE_MANAGE, USER_READ},
         rule_content::RuleEffect,
         rule_snapshot::Snapshot,
     },
     client::{ReadError, Reader},
-    model::{Call, Effect, Found, Irreversible, Meta, Replay, Seen, Source, Target, UserRef, Verdict, WriteCmdlet},
+    model::{
+        Call, Capability, Effect, Found, Irreversible, Meta, Replay, Seen, Source, Target, UserRef, Verdict,
+        WriteCmdlet,
+    },
 };
 
 /// Removes inbox rules, hidden ones too, that do certain things to mail.
@@ -77,7 +80,7 @@ impl Action for RemoveInboxRules {
         writes: &[EXCHANGE_MANAGE],
         roles: &["Exchange Administrator"],
         licence: None,
-        clouds: ALL_CLOUDS,
+        part: Capability::Cmdlets,
         attack: &["T1114.003", "T1564.008", "T1137.005"],
         d3fend: &["D3-OE"],
         coun7er: &["CM0082"],

@@ -10,12 +10,13 @@ use crate::{
     action::{Action, Example},
     actions::support::{
         account::{Account, UserTarget, named_user},
-        permissions::{ALL_CLOUDS, USER_READ},
+        permissions::USER_READ,
         switch::{Switch, gone_is_none},
     },
     client::{ReadError, Reader},
     model::{
-        Call, Caveat, CaveatKind, Effect, Found, Irreversible, Meta, Permission, Seen, Source, Target, UserRef, Verdict,
+        Call, Capability, Caveat, CaveatKind, Effect, Found, Irreversible, Meta, Permission, Seen, Source, Target,
+        UserRef, Verdict,
     },
 };
 
@@ -70,7 +71,7 @@ impl Action for BlockSignIn {
         ])],
         roles: &[],
         licence: None,
-        clouds: ALL_CLOUDS,
+        part: Capability::Directory,
         attack: &["T1078.004"],
         d3fend: &["D3-AL"],
         coun7er: &[],

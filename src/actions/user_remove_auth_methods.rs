@@ -14,13 +14,13 @@ use crate::{
         audit::AUDIT_READ,
         auth_choice::{Choice, Hints, choose},
         auth_method::{Kind, Method},
-        permissions::{USER_READ, WITHOUT_CHINA},
+        permissions::USER_READ,
         switch::gone_is_none,
     },
     client::{ReadError, Reader},
     model::{
-        Call, Difference, Effect, Found, GraphPath, Irreversible, Meta, OnRejection, Permission, Replay, Seen, Source,
-        Target, Untrusted, UserRef, Verb,
+        Call, Capability, Difference, Effect, Found, GraphPath, Irreversible, Meta, OnRejection, Permission, Replay,
+        Seen, Source, Target, Untrusted, UserRef, Verb,
     },
 };
 
@@ -98,7 +98,7 @@ impl Action for RemoveAuthMethods {
         writes: &[Permission::graph(&["UserAuthenticationMethod.ReadWrite.All"])],
         roles: &[],
         licence: None,
-        clouds: WITHOUT_CHINA,
+        part: Capability::AuthenticationMethods,
         attack: &["T1556.006", "T1098.005", "T1621"],
         d3fend: &["D3-CR"],
         coun7er: &["CM0071"],

@@ -12,13 +12,13 @@ use crate::{
     actions::support::{
         account::{Account, UserTarget, named_user},
         moved::Moved,
-        permissions::{ALL_CLOUDS, USER_READ},
+        permissions::USER_READ,
         switch::gone_is_none,
     },
     client::{ReadError, ReadErrorKind, Reader},
     model::{
-        Call, Caveat, CaveatKind, Difference, Effect, Found, GraphPath, HandOver, Irreversible, Meta, Permission,
-        Replay, SecretSlot, Seen, Source, Target, Untrusted, UserRef, Verb, Verdict,
+        Call, Capability, Caveat, CaveatKind, Difference, Effect, Found, GraphPath, HandOver, Irreversible, Meta,
+        Permission, Replay, SecretSlot, Seen, Source, Target, Untrusted, UserRef, Verb, Verdict,
     },
 };
 
@@ -123,7 +123,7 @@ impl Action for ResetPassword {
         ])],
         roles: &[],
         licence: None,
-        clouds: ALL_CLOUDS,
+        part: Capability::Directory,
         attack: &["T1078.004", "T1110.003"],
         d3fend: &["D3-CRO", "D3-RIC"],
         coun7er: &["CM0033", "CM0061"],

@@ -11,13 +11,13 @@ use crate::{
     actions::support::{
         account::{Account, UserTarget, named_user},
         moved::Moved,
-        permissions::{ALL_CLOUDS, USER_READ},
+        permissions::USER_READ,
         switch::gone_is_none,
     },
     client::{ReadError, Reader},
     model::{
-        Call, Caveat, CaveatKind, Difference, Effect, Found, Irreversible, Meta, Permission, Replay, Seen, Source,
-        UserRef, Verb, Verdict,
+        Call, Capability, Caveat, CaveatKind, Difference, Effect, Found, Irreversible, Meta, Permission, Replay, Seen,
+        Source, UserRef, Verb, Verdict,
     },
 };
 
@@ -91,7 +91,7 @@ impl Action for RevokeSessions {
         writes: &[Permission::graph(&["User.RevokeSessions.All", "User.ReadWrite.All", "Directory.ReadWrite.All"])],
         roles: &[],
         licence: None,
-        clouds: ALL_CLOUDS,
+        part: Capability::Directory,
         attack: &["T1550.004", "T1539", "T1550.001"],
         d3fend: &["D3-ANCI", "D3-ST"],
         coun7er: &["CM0077", "CM0080"],

@@ -181,7 +181,9 @@ impl Profile {
     /// What is wrong, and where it stands.
     fn check(&self) -> Result<(), (usize, String)> {
         for (name, value) in [("tenant_id", &self.tenant_id), ("client_id", &self.client_id)] {
-            if uuid::Uuid::try_parse(value.get_ref()).is_err() {
+            // Braces, `urn:` and no hyphens are a GUID too, and are not what a token or an address says.
+            let parsed = uuid::Uuid::try_parse(value.get_ref());
+            if !parsed.is_ok_and(|id| id.hyphenated().to_string().eq_ignore_ascii_case(value.get_ref())) {
                 return Err((value.span().start, format!("{name} is not a GUID: {}", value.get_ref())));
             }
         }

@@ -127,6 +127,36 @@ mod tests {
         Url::parse(text).unwrap()
     }
 
+    /// As published, letter by letter: a token that goes to another cloud's host is a token in the wrong hands.
+    #[test]
+    fn these_are_the_hosts_of_each_cloud() {
+        let hosts = |cloud| {
+            let Endpoints { login, graph, exchange } = Endpoints::of(cloud);
+            [login, graph, exchange].map(String::from)
+        };
+        assert_eq!(
+            CLOUDS.map(hosts),
+            [
+                [
+                    "https://login.microsoftonline.com/",
+                    "https://graph.microsoft.com/",
+                    "https://outlook.office365.com/"
+                ],
+                ["https://login.microsoftonline.us/", "https://graph.microsoft.us/", "https://outlook.office365.us/"],
+                [
+                    "https://login.microsoftonline.us/",
+                    "https://dod-graph.microsoft.us/",
+                    "https://outlook-dod.office365.us/"
+                ],
+                [
+                    "https://login.partner.microsoftonline.cn/",
+                    "https://microsoftgraph.chinacloudapi.cn/",
+                    "https://outlook.office365.cn/"
+                ],
+            ]
+        );
+    }
+
     #[test]
     fn every_cloud_has_its_own_https_endpoints() {
         for cloud in CLOUDS {

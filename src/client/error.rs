@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::Untrusted;
+use crate::{client::hints::PASSING, model::Untrusted};
 
 /// Why a read gave no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,10 +26,12 @@ pub enum ReadErrorKind {
 
 /// The tenant's answer, or why there is none, in one line.
 fn answer(status: Option<u16>, code: &str, message: &Untrusted) -> String {
-    let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+    let number = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
     let code = Some(code).filter(|code| !code.is_empty()).map(|code| Untrusted::from(code).line());
-    let message = Some(message).filter(|message| !message.raw().is_empty()).map(Untrusted::term);
-    [Some(status), code, message].into_iter().flatten().collect::<Vec<_>>().join(" ")
+    // Without an answer it is a line of our own: advice and ids of a support case stand at its end.
+    let shown = if status.is_some() { Untrusted::term } else { Untrusted::line };
+    let message = Some(message).filter(|message| !message.raw().is_empty()).map(shown);
+    [Some(number), code, message].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// A read that gave no answer.
@@ -75,6 +77,11 @@ pub struct SignInError {
 }
 
 impl SignInError {
+    /// Whether Entra said no, and will say it again: not a passing fault, and not a silence.
+    pub(super) fn is_refusal(&self) -> bool {
+        !self.codes.is_empty() && !self.codes.iter().any(|code| PASSING.contains(code))
+    }
+
     /// An error that has no AADSTS number.
     pub(super) fn plain(message: impl Into<String>) -> Self {
         Self { message: message.into(), codes: Vec::new() }

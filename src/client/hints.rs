@@ -82,11 +82,21 @@ const HINTS: &[Hint] = &[
     of(&[50126, 50064, 50056], "user name or password is wrong", "try again"),
     of(&[50053], "the account is locked, or the address counts as malicious", "read the reason in the sign-in log"),
     of(
-        &[50057, 50132, 50133, 50135, 50144, 50173],
+        &[50057, 50133, 50173],
         "this account was disabled or its sessions were revoked",
         "find out who contained the responder's own account",
     ),
-    of(&[50055], "the password has expired", "change it, then sign in again"),
+    of(
+        &[50132],
+        "the session ended, since the password expired or was changed",
+        "sign in again; if nobody of us changed it, find out who did",
+    ),
+    of(
+        &[50135],
+        "the password has to be changed, since the account is at risk",
+        "find out why the responder's own account is flagged, before it is used",
+    ),
+    of(&[50055, 50144], "the password has expired", "change it, then sign in again"),
     of(&[50076, 50074, 50079, 50072, 50078, 50158], "multifactor authentication is needed", "sign in interactively"),
     of(&[50105], "the user is not assigned to the application", "assign the user"),
     of(&[70008, 700082, 70043, 70000, 50089], "the sign-in has expired or was revoked", "sign in again"),

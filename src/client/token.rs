@@ -1,10 +1,12 @@
 //! Access tokens: one per service, fetched by one at a time, kept in memory only, refreshed before they end.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use crate::{
@@ -17,6 +19,8 @@ use crate::{
 const REFUSED_FOR: Duration = Duration::from_mins(1);
 /// A token as young as this is not thrown away for a 401: a new one would not be better.
 const YOUNG: Duration = Duration::from_mins(1);
+/// How long a new token is waited for while the old one is good: containment does not wait for the sign-in service.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A token, and what it says about us.
 pub(super) struct Bearer {
@@ -47,8 +51,16 @@ pub(super) struct Tokens {
     tenant_id: String,
     source: Source,
     clock: Arc<dyn Clock>,
-    graph: Mutex<Slot>,
-    exchange: Mutex<Slot>,
+    graph: Seat,
+    exchange: Seat,
+}
+
+/// The place of one service's token.
+#[derive(Default)]
+struct Seat {
+    slot: Mutex<Slot>,
+    /// Held by the one who asks for a new token.
+    asking: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -57,6 +69,24 @@ struct Slot {
     refused: Option<(Duration, SignInError)>,
     /// What the service demands of the next token, as JSON.
     challenge: Option<String>,
+}
+
+impl Seat {
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What there is of a service's token.
+enum Standing {
+    /// One that is good for a while.
+    Fresh(Arc<Bearer>),
+    /// One that is good, and is to be renewed.
+    Ageing(Arc<Bearer>),
+    /// A new one was refused a moment ago; the old one, where it is still good.
+    Refused(Option<Arc<Bearer>>, SignInError),
+    /// None.
+    Empty,
 }
 
 impl Tokens {
@@ -70,42 +100,83 @@ impl Tokens {
             tenant_id: options.tenant_id.clone(),
             source: Source::new(options, transport, &clock)?,
             clock,
-            graph: Mutex::default(),
-            exchange: Mutex::default(),
+            graph: Seat::default(),
+            exchange: Seat::default(),
         })
     }
 
-    /// The token for a service. All who ask meanwhile wait for the one request; a token that is still good
-    /// serves on when its refresh fails.
+    /// The token for a service. Who has none waits for the one request for it; a token that is still good serves on
+    /// while it is renewed, and when that fails.
     pub(super) async fn bearer(&self, service: Service) -> Result<Arc<Bearer>, SignInError> {
-        let mut slot = self.slot(service).lock().await;
-        let now = self.clock.monotonic();
-        if let Some(held) = slot.held.as_ref().filter(|held| now < held.refresh) {
-            return Ok(Arc::clone(held));
-        }
-        let still_good = slot.held.clone().filter(|held| now < held.expires);
-        let refused = slot.refused.as_ref().filter(|(until, _)| now < *until);
-        let failure = match refused {
-            Some((_, error)) => error.clone(),
-            None => match self.fetch(service, slot.challenge.as_deref()).await {
-                Ok(bearer) => {
-                    let bearer = Arc::new(bearer);
-                    *slot = Slot { held: Some(Arc::clone(&bearer)), ..Slot::default() };
-                    return Ok(bearer);
-                }
-                Err(error) => {
-                    let until = self.clock.monotonic() + REFUSED_FOR;
-                    slot.refused = Some((until, error.clone()));
-                    error
-                }
+        let seat = self.seat(service);
+        let turn = match self.standing(seat) {
+            Standing::Fresh(held) => return Ok(held),
+            Standing::Ageing(held) => match seat.asking.try_lock() {
+                Ok(turn) => turn,
+                Err(_) => return Ok(held),
             },
+            Standing::Refused(held, error) => return held.ok_or(error),
+            Standing::Empty => seat.asking.lock().await,
         };
-        still_good.ok_or(failure)
+        // Somebody else may have asked meanwhile.
+        let held = match self.standing(seat) {
+            Standing::Fresh(held) => return Ok(held),
+            Standing::Refused(held, error) => return held.ok_or(error),
+            Standing::Ageing(held) => Some(held),
+            Standing::Empty => None,
+        };
+        let challenge = seat.lock().challenge.clone();
+        let fetch = self.fetch(service, challenge.as_deref());
+        let fetched = match held {
+            Some(_) => tokio::time::timeout(PATIENCE, fetch)
+                .await
+                .unwrap_or_else(|_| Err(SignInError::plain("the sign-in service does not answer"))),
+            None => fetch.await,
+        };
+        let taken = self.take(seat, challenge, fetched);
+        drop(turn);
+        taken.or_else(|error| held.ok_or(error))
+    }
+
+    /// Keeps what a request for a token came to.
+    fn take(
+        &self,
+        seat: &Seat,
+        challenge: Option<String>,
+        fetched: Result<Bearer, SignInError>,
+    ) -> Result<Arc<Bearer>, SignInError> {
+        let mut slot = seat.lock();
+        match fetched {
+            Ok(bearer) => {
+                let bearer = Arc::new(bearer);
+                // Another challenge may have come meanwhile: this token meets it or not, as the service will say.
+                let newer = slot.challenge.take().filter(|newer| challenge.as_ref() != Some(newer));
+                *slot = Slot { held: Some(Arc::clone(&bearer)), refused: None, challenge: newer };
+                Ok(bearer)
+            }
+            Err(error) => {
+                slot.refused = Some((self.clock.monotonic() + REFUSED_FOR, error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// What can be done for somebody who asks now.
+    fn standing(&self, seat: &Seat) -> Standing {
+        let slot = seat.lock();
+        let now = self.clock.monotonic();
+        let good = slot.held.clone().filter(|held| now < held.expires);
+        match (good, slot.refused.as_ref().filter(|(until, _)| now < *until)) {
+            (Some(held), _) if now < held.refresh => Standing::Fresh(held),
+            (held, Some((_, error))) => Standing::Refused(held, error.clone()),
+            (Some(held), None) => Standing::Ageing(held),
+            (None, None) => Standing::Empty,
+        }
     }
 
     /// Throws away a token that was answered 401, unless it is fresh. Whether another try makes sense.
-    pub(super) async fn forget(&self, service: Service, bearer: &Arc<Bearer>) -> bool {
-        let mut slot = self.slot(service).lock().await;
+    pub(super) fn forget(&self, service: Service, bearer: &Arc<Bearer>) -> bool {
+        let mut slot = self.seat(service).lock();
         let now = self.clock.monotonic();
         if now.saturating_sub(bearer.fetched) < YOUNG {
             return false;
@@ -118,19 +189,22 @@ impl Tokens {
 
     /// Takes a claims challenge that a token was answered with: the next token will meet it. False where this
     /// token already was the answer to it, and is still not enough.
-    pub(super) async fn challenged(&self, service: Service, bearer: &Arc<Bearer>, demanded: String) -> bool {
-        let mut slot = self.slot(service).lock().await;
+    pub(super) fn challenged(&self, service: Service, bearer: &Arc<Bearer>, demanded: String) -> bool {
+        let mut slot = self.seat(service).lock();
         if slot.held.as_ref().is_some_and(|held| !Arc::ptr_eq(held, bearer)) {
             return true;
         }
         if bearer.answers.as_ref() == Some(&demanded) {
             return false;
         }
-        *slot = Slot { held: None, refused: None, challenge: Some(demanded) };
+        // Others that were challenged at the same time ask for the same token; a refusal of it stands.
+        if slot.held.is_some() || slot.challenge.as_ref() != Some(&demanded) {
+            *slot = Slot { held: None, refused: None, challenge: Some(demanded) };
+        }
         true
     }
 
-    fn slot(&self, service: Service) -> &Mutex<Slot> {
+    fn seat(&self, service: Service) -> &Seat {
         match service {
             Service::Graph => &self.graph,
             Service::Exchange => &self.exchange,
@@ -157,8 +231,11 @@ impl Tokens {
         })
     }
 
-    /// The service wanted a fresh token of us, and we get none.
+    /// The service wanted a fresh token of us, and Entra gives us none. That it was not reached says nothing of us.
     fn cut_off(&self, error: SignInError) -> SignInError {
+        if !error.is_refusal() {
+            return error;
+        }
         let who = self.who();
         SignInError { message: format!("{who}: {}", error.message), codes: error.codes }
     }
@@ -185,11 +262,12 @@ impl Tokens {
     }
 }
 
-/// Five minutes before its end, or at half its life where that is a day or only minutes.
+/// Five minutes before its end, at half its life where that is only minutes, and after an hour where it is a day: what
+/// was consented to or taken away since is then known.
 fn refresh_after(lifetime: Duration) -> Duration {
     const EARLY: Duration = Duration::from_mins(5);
     const LONG: Duration = Duration::from_hours(2);
-    if lifetime >= LONG { lifetime / 2 } else { lifetime.saturating_sub(EARLY).max(lifetime / 2) }
+    if lifetime >= LONG { LONG / 2 } else { lifetime.saturating_sub(EARLY).max(lifetime / 2) }
 }
 
 #[cfg(test)]
@@ -229,7 +307,8 @@ mod tests {
         let mins = Duration::from_mins;
         assert_eq!(refresh_after(mins(75)), mins(70));
         assert_eq!(refresh_after(mins(6)), mins(3));
-        assert_eq!(refresh_after(mins(28 * 60)), mins(14 * 60));
+        assert_eq!(refresh_after(mins(28 * 60)), mins(60));
+        assert_eq!(refresh_after(mins(120)), mins(60));
         assert_eq!(refresh_after(Duration::ZERO), Duration::ZERO);
     }
 }

@@ -229,7 +229,7 @@ impl Wire {
         log(out, this, &raw);
         let mut attempt = record(out, this, raw);
         self.learn(out, &attempt.exchange, attempt.retry_after);
-        self.renew(out.service, &bearer, &mut attempt).await;
+        self.renew(out.service, &bearer, &mut attempt);
         Ok((attempt, places))
     }
 
@@ -260,15 +260,15 @@ impl Wire {
     /// What a 401 or 403 means for the token: a claims challenge is met once; an ageing token is replaced.
     ///
     /// Source: Graph answers insufficient claims with 403 too ("error responses").
-    async fn renew(&self, service: Service, bearer: &Arc<Bearer>, attempt: &mut Attempt) {
+    fn renew(&self, service: Service, bearer: &Arc<Bearer>, attempt: &mut Attempt) {
         let Some(status @ (401 | 403)) = attempt.exchange.status else {
             return;
         };
         if let Some(claims) = demanded(&attempt.exchange) {
-            attempt.token_renewed = self.tokens.challenged(service, bearer, claims).await;
+            attempt.token_renewed = self.tokens.challenged(service, bearer, claims);
             attempt.cut_off = (!attempt.token_renewed).then(|| self.tokens.who());
         } else if status == 401 {
-            attempt.token_renewed = self.tokens.forget(service, bearer).await;
+            attempt.token_renewed = self.tokens.forget(service, bearer);
         }
     }
 

@@ -33,6 +33,8 @@ pub enum Capability {
     ManagedDevices,
     /// `isDisabled` of applications and service principals.
     IsDisabled,
+    /// Cmdlets of Exchange Online (`InvokeCommand`).
+    Cmdlets,
 }
 
 const NOT_CHINA: &[Cloud] = &[Cloud::Global, Cloud::GccHigh, Cloud::Dod];
@@ -54,14 +56,18 @@ impl Capability {
         Self::IdentityAccounts,
         Self::ManagedDevices,
         Self::IsDisabled,
+        Self::Cmdlets,
     ];
 
     /// The clouds that have it.
     pub const fn clouds(self) -> &'static [Cloud] {
         match self {
-            Self::Directory | Self::PhoneMethods | Self::AuditLogs | Self::ManagedDevices | Self::IsDisabled => {
-                Cloud::ALL
-            }
+            Self::Directory
+            | Self::PhoneMethods
+            | Self::AuditLogs
+            | Self::ManagedDevices
+            | Self::IsDisabled
+            | Self::Cmdlets => Cloud::ALL,
             Self::AuthenticationMethods | Self::ResetPassword | Self::IdentityProtection | Self::MessageRules => {
                 NOT_CHINA
             }

@@ -3,7 +3,9 @@
 use std::{borrow::Cow, time::Duration};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::model::Capability;
 
 /// The two services that are spoken to, each with a token of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -124,8 +126,9 @@ pub struct Meta {
     pub roles: &'static [&'static str],
     /// Licence needed, if any.
     pub licence: Option<&'static str>,
-    /// Clouds in which the calls exist.
-    pub clouds: &'static [Cloud],
+    /// The part of the services that its calls belong to, which not every cloud has.
+    #[serde(rename = "clouds", serialize_with = "as_clouds")]
+    pub part: Capability,
     /// ATT&CK techniques countered (v18.1).
     pub attack: &'static [&'static str],
     /// D3FEND techniques (1.2.0).
@@ -138,6 +141,10 @@ pub struct Meta {
     pub sources: &'static [Source],
     /// How long a change may take to be seen: the budget of verification.
     pub propagation: Duration,
+}
+
+fn as_clouds<S: Serializer>(part: &Capability, serializer: S) -> Result<S::Ok, S::Error> {
+    part.clouds().serialize(serializer)
 }
 
 /// A user principal name or a user's object id.

@@ -248,6 +248,6 @@ async fn discover_step(step: &BoundStep, registry: Registry, reader: &Reader) ->
 
 /// Why an action cannot be planned in a cloud: its calls do not exist there.
 fn not_in_cloud(meta: &Meta, cloud: Cloud) -> Option<String> {
-    let missing = !meta.clouds.contains(&cloud);
+    let missing = !meta.part.is_in(cloud);
     missing.then(|| format!("{} is not in this cloud ({}): do it by hand, or leave it out", meta.id, cloud.word()))
 }

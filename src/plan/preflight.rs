@@ -81,7 +81,7 @@ pub fn missing(meta: &Meta, tokens: &Tokens, cloud: Cloud) -> Missing {
         both.into_iter().flatten().flat_map(|token| &token.directory_roles).map(|id| role_name(id)).collect();
     let lacks = |role: &&&str| !held.contains(*role) && !held.contains(&"Global Administrator");
     Missing {
-        cloud: !meta.clouds.contains(&cloud),
+        cloud: !meta.part.is_in(cloud),
         reads: least(meta.reads),
         writes: least(meta.writes),
         roles: meta.roles.iter().filter(lacks).copied().collect(),

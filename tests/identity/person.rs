@@ -102,6 +102,7 @@ async fn a_browser_brings_a_code_that_only_our_verifier_redeems() {
     let form = &login.asked("token").await[0];
     assert_eq!((form["grant_type"].as_str(), form["code"].as_str()), ("authorization_code", "canary-code"));
     assert_eq!(form["redirect_uri"], asked["redirect_uri"]);
+    assert!(!form["redirect_uri"].ends_with('/'), "as it is registered");
     let hashed = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, form["code_verifier"].as_bytes());
     assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(hashed), asked["code_challenge"]);
     assert!(!form.contains_key("client_secret"));
@@ -174,17 +175,19 @@ async fn a_device_code_is_asked_for_no_faster_than_agreed() {
     let login = SignIn::start().await;
     let pending = refusal("authorization_pending", 70016);
     let done = granted(&json!({"access_token": token("device")}));
-    device(&login, vec![pending.clone(), refusal("slow_down", 0), pending, done]).await;
+    // The third has a passing fault.
+    device(&login, vec![pending.clone(), refusal("slow_down", 0), refusal("invalid_grant", 90033), pending, done])
+        .await;
     let person = Arc::new(Person::default());
     login.open(login.options(Credential::DeviceCode(person.clone()))).await.unwrap();
     let shown = person.codes.lock().unwrap().clone();
     assert_eq!(shown.len(), 1);
     assert_eq!((shown[0].code.as_str(), shown[0].valid), ("ABCD-EFGH", Duration::from_mins(15)));
     let forms = login.asked("token").await;
-    assert_eq!(forms.len(), 4);
+    assert_eq!(forms.len(), 5);
     assert!(forms.iter().all(|form| form["device_code"] == "canary-device" && form["claims"].contains("cp1")));
     let waited = login.clock.monotonic().as_secs_f64();
-    assert!((30.0..38.0).contains(&waited), "5 + 5 + 10 + 10 with some jitter, not {waited}");
+    assert!((45.0..57.0).contains(&waited), "5 + 5 + 10 + 15 + 15 - 5 with some jitter, not {waited}");
 }
 
 #[tokio::test]

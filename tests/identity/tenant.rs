@@ -77,6 +77,30 @@ async fn the_metadata_service_of_a_machine_signs_in_without_a_secret() {
 }
 
 #[tokio::test]
+async fn the_other_hosts_of_a_managed_identity_are_asked_as_the_tenant_wants_it() {
+    let lab = Lab::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("rehearsal.key");
+    let mut secret = String::new();
+    lab.tenant.set(|settings| {
+        settings.managed_identity.arc_key_file = key.display().to_string();
+        fs::write(&key, &settings.managed_identity.arc_key).unwrap();
+        secret.clone_from(&settings.managed_identity.secret);
+    });
+    let uri = |path: &str| format!("{}{path}", lab.server.uri());
+    let app_service = [("IDENTITY_ENDPOINT", uri("/MSI/token")), ("IDENTITY_HEADER", secret.clone())];
+    let machine_learning = [("MSI_ENDPOINT", uri("/aml/token")), ("MSI_SECRET", secret)];
+    let arc = [("IDENTITY_ENDPOINT", uri("/metadata/identity/oauth2/token")), ("IMDS_ENDPOINT", uri(""))];
+    for here in [app_service, machine_learning, arc] {
+        let surroundings = Surroundings::new(here.clone()).with_arc_tokens(folder.path().to_owned());
+        let identity = ManagedIdentity { assigned: None, surroundings };
+        let session = lab.open(Credential::ManagedIdentity(identity)).await;
+        let session = session.unwrap_or_else(|error| panic!("{}: {error}", here[0].0));
+        assert_eq!(session.identity().tenant_id, lab.tenant.credentials().tenant_id);
+    }
+}
+
+#[tokio::test]
 async fn a_claims_challenge_of_the_tenant_is_met() {
     let lab = Lab::start().await;
     let session = lab.open(Credential::Secret(lab.tenant.credentials().client_secret.into())).await.unwrap();

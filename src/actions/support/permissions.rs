@@ -3,7 +3,7 @@
 //! Source: permissions.json of microsoftgraph/microsoft-graph-devx-content (2026-08), the data behind the tables of
 //! the Graph reference.
 
-use crate::model::{Cloud, Permission};
+use crate::model::Permission;
 
 /// `GET /users/{id}` with `accountEnabled` and dates, the user's devices and the objects that the user owns.
 pub(crate) const USER_READ: Permission =
@@ -11,9 +11,3 @@ pub(crate) const USER_READ: Permission =
 
 /// `InvokeCommand` in Exchange Online, which wants a role besides.
 pub(crate) const EXCHANGE_MANAGE: Permission = Permission::exchange(&["Exchange.ManageAsApp"]);
-
-/// Every cloud.
-pub(crate) const ALL_CLOUDS: &[Cloud] = &[Cloud::Global, Cloud::GccHigh, Cloud::Dod, Cloud::China];
-
-/// Every cloud but 21Vianet.
-pub(crate) const WITHOUT_CHINA: &[Cloud] = &[Cloud::Global, Cloud::GccHigh, Cloud::Dod];

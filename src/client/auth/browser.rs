@@ -38,7 +38,8 @@ pub(super) async fn sign_in(
     let failed = |error: std::io::Error| SignInError::plain(format!("no port on 127.0.0.1 for the browser: {error}"));
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
     let port = listener.local_addr().map_err(failed)?.port();
-    let redirect = Url::parse(&format!("http://localhost:{port}/"))
+    // As it is registered, port aside: without a slash behind it.
+    let redirect = RedirectUrl::new(format!("http://localhost:{port}"))
         .map_err(|error| SignInError::plain(format!("no address for the browser: {error}")))?;
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let (state, address) = address(entra, &redirect, scope, claims, challenge);
@@ -57,14 +58,14 @@ pub(super) async fn sign_in(
 
 fn address(
     entra: &Entra,
-    redirect: &Url,
+    redirect: &RedirectUrl,
     scope: &str,
     claims: Option<&str>,
     challenge: PkceCodeChallenge,
 ) -> (CsrfToken, Url) {
     let client = oauth2::basic::BasicClient::new(ClientId::new(entra.client_id.clone()))
         .set_auth_uri(AuthUrl::from_url(entra.endpoint("authorize")))
-        .set_redirect_uri(RedirectUrl::from_url(redirect.clone()));
+        .set_redirect_uri(redirect.clone());
     let mut request = client
         .authorize_url(CsrfToken::new_random)
         .set_response_type(&ResponseType::new("code".to_owned()))

@@ -68,6 +68,7 @@ pub(super) async fn sign_in(
                 "bad_verification_code" => {
                     return Err(SignInError::plain("the sign-in service does not know its own device code"));
                 }
+                _ if error.is_transient() => interval += INTERVAL,
                 _ => return Err(error.into()),
             },
             Err(Refused::Other(error)) => return Err(error),

@@ -3,6 +3,7 @@
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use jiff::Timestamp;
 use oauth2::{
     AsyncHttpClient, AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, HttpRequest,
     HttpResponse, PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope, TokenResponse as _, TokenUrl,
@@ -51,7 +52,7 @@ pub(super) enum Ask<'a> {
     /// A person's earlier sign-in.
     Refresh(&'a SecretString),
     /// A person's sign-in that was just made. Good once.
-    Code { code: &'a SecretString, verifier: &'a SecretString, redirect: &'a Url },
+    Code { code: &'a SecretString, verifier: &'a SecretString, redirect: &'a RedirectUrl },
 }
 
 /// Why there is no token.
@@ -111,6 +112,11 @@ impl Entra {
             path.clear().extend([options.tenant_id.as_str(), "oauth2", "v2.0"]);
         }
         Self { client_id: options.client_id.clone(), transport, base }
+    }
+
+    /// The sign-in service's time, as far as it is known.
+    pub(super) fn now(&self) -> Timestamp {
+        self.transport.server_time.now(&*self.transport.clock)
     }
 
     /// `…/{tenant}/oauth2/v2.0/{name}`
@@ -184,7 +190,7 @@ impl Entra {
                 request.request_async(&http).await
             }
             Ask::Code { code, verifier, redirect } => {
-                let client = self.client().set_redirect_uri(RedirectUrl::from_url((*redirect).clone()));
+                let client = self.client().set_redirect_uri((*redirect).clone());
                 let mut request = client
                     .exchange_code(AuthorizationCode::new(own(code)))
                     .set_pkce_verifier(PkceCodeVerifier::new(own(verifier)));
@@ -212,10 +218,12 @@ impl Entra {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
-        let answer = self.post(self.endpoint(endpoint), headers, body.into_bytes(), ATTEMPTS).await?;
-        match serde_json::from_slice(answer.body()) {
-            Ok(value) if answer.status() == 200 => Ok(value),
-            _ => match serde_json::from_slice(answer.body()) {
+        let (answer, body) =
+            self.post(self.endpoint(endpoint), headers, body.into_bytes(), ATTEMPTS).await?.into_parts();
+        let body = Zeroizing::new(body);
+        match serde_json::from_slice(&body) {
+            Ok(value) if answer.status == 200 => Ok(value),
+            _ => match serde_json::from_slice(&body) {
                 Ok(error) => Err(Refused::Entra(error)),
                 Err(_) => Err(no_token().into()),
             },
@@ -294,7 +302,12 @@ fn response(raw: Raw) -> Result<HttpResponse, SignInError> {
                 *answer.status_mut() = reqwest::StatusCode::from_u16(status).unwrap_or_default();
                 return Ok(answer);
             }
-            format!("the token endpoint answered HTTP {status}; check endpoint and proxy")
+            match status {
+                429 | 500.. => {
+                    format!("the token endpoint answers HTTP {status} again and again; try again in a minute")
+                }
+                _ => format!("the token endpoint answered HTTP {status}; check endpoint and proxy"),
+            }
         }
         (None, None) => "the token endpoint gave no answer".to_owned(),
     };

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use jiff::{SignedDuration, Timestamp};
 use reqwest::{
     Method, Url,
     header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue},
@@ -26,6 +27,8 @@ use crate::{
 
 /// Largest token that is taken, in bytes.
 const LARGEST: u64 = 64 << 10;
+/// How far our clock may be ahead without anybody's harm: as much as Entra itself allows.
+const SKEW: SignedDuration = SignedDuration::from_mins(5);
 const ATTEMPTS: u32 = 4;
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(30);
 
@@ -62,6 +65,7 @@ fn audience(cloud: Cloud) -> &'static str {
 pub(super) async fn assertion(
     of: &Federated,
     cloud: Cloud,
+    now: Timestamp,
     transport: &Transport,
 ) -> Result<SecretString, SignInError> {
     let text = match &of.from {
@@ -73,17 +77,20 @@ pub(super) async fn assertion(
             github(here, audience, transport).await?
         }
     };
-    checked(text, transport)
+    checked(text, now)
 }
 
-/// What can be seen to be wrong here, Entra would only call an invalid assertion.
-fn checked(token: SecretString, transport: &Transport) -> Result<SecretString, SignInError> {
+/// What can be seen to be wrong here, Entra would only call an invalid assertion. `now` may be our own clock's, which may
+/// be ahead: Entra has the last word on a token that ended a moment ago.
+fn checked(token: SecretString, now: Timestamp) -> Result<SecretString, SignInError> {
     let fail = |reason: &str| Err(SignInError::plain(format!("the federated token {reason}")));
     let Ok(expires) = claims::expiry(token.expose_secret()) else {
         return fail("is not a JWT");
     };
     match expires {
-        Some(at) if at <= transport.clock.now() => fail(&format!("ended at {at:.0}: does its issuer still renew it?")),
+        Some(at) if now.duration_since(at) > SKEW => {
+            fail(&format!("ended at {at:.0}: does its issuer still renew it, and is this machine's clock right?"))
+        }
         _ => Ok(token),
     }
 }

@@ -176,7 +176,7 @@ impl ManagedIdentity {
             let headers = self.answered(&raw, &headers)?;
             raw = send(transport, host, &url, &headers).await;
         }
-        granted(transport, &raw).map_err(|reason| {
+        granted(transport, raw).map_err(|reason| {
             SignInError::plain(format!("the managed identity of {} gave no token: {reason}", host.name()))
         })
     }
@@ -266,15 +266,16 @@ async fn send(transport: &Transport, host: Host, url: &Url, headers: &HeaderMap)
     }
 }
 
-fn granted(transport: &Transport, raw: &Raw) -> Result<Grant, String> {
+fn granted(transport: &Transport, mut raw: Raw) -> Result<Grant, String> {
+    let body = Zeroizing::new(std::mem::take(&mut raw.body));
     if let Some(fault) = &raw.fault {
         return Err(fault.to_string());
     }
     let status = raw.status.unwrap_or_default();
     if status != 200 {
-        return Err(format!("HTTP {status} {}", complaint(&raw.body)));
+        return Err(format!("HTTP {status} {}", complaint(&body)));
     }
-    let answer: Answer = serde_json::from_slice(&raw.body).map_err(|_| "its answer is no token".to_owned())?;
+    let answer: Answer = serde_json::from_slice(&body).map_err(|_| "its answer is no token".to_owned())?;
     let now = transport.clock.now().as_second();
     let until = |at: i64| u64::try_from(at - now).unwrap_or_default();
     let seconds = number(answer.expires_in.as_ref())

@@ -81,7 +81,7 @@ impl Source {
             (Credential::Secret(secret), _) => self.entra.ask(&Ask::Secret(secret), &scope, claims).await?,
             (Credential::Certificate(certificate), _) => self.signed(certificate, &scope, claims).await?,
             (Credential::Federated(federated), Some(beside)) => {
-                let assertion = federated::assertion(federated, self.cloud, beside).await?;
+                let assertion = federated::assertion(federated, self.cloud, self.entra.now(), beside).await?;
                 self.entra.ask(&Ask::Assertion(&assertion), &scope, claims).await?
             }
             (Credential::ManagedIdentity(identity), Some(beside)) => return identity.grant(beside, &resource).await,
@@ -99,7 +99,7 @@ impl Source {
         let audience = self.entra.endpoint("token");
         let sign = || {
             let id = self.entra.transport.draw.request_id();
-            let now = self.entra.transport.server_time.now(&*self.entra.transport.clock);
+            let now = self.entra.now();
             certificate.check(now).map_err(|error| SignInError::plain(format!("failed to {error}")))?;
             let (audience, client_id) = (audience.as_str(), self.entra.client_id.as_str());
             let signed = certificate.assertion(&Assertion { audience, client_id, id: &id, now });

@@ -191,6 +191,46 @@ async fn a_token_is_replaced_before_it_ends_and_serves_on_when_that_fails() {
 }
 
 #[tokio::test]
+async fn nobody_but_who_renews_a_good_token_waits_for_a_slow_sign_in() {
+    let tenant = Tenant::bare().await;
+    let slow = token_answer(TENANT, "second").set_delay(Duration::from_hours(1));
+    tenant.mount_in_turn(&format!("/{TENANT}/oauth2/v2.0/token"), vec![token_answer(TENANT, "first"), slow]).await;
+    tenant.mount("/v1.0/users", |_| json_answer(200, &json!({"value": []}))).await;
+    let reader = tenant.plain_reader().await;
+    tenant.clock.advance(Duration::from_mins(56));
+    let path = users();
+    let mut renews = Box::pin(reader.list::<Value>(&path));
+    while tenant.token_requests().await < 2 {
+        assert!(futures_util::poll!(&mut renews).is_pending());
+    }
+    for read in join_all((0..5).map(|_| reader.list::<Value>(&path))).await {
+        read.unwrap();
+    }
+    assert!(futures_util::poll!(&mut renews).is_pending());
+    assert_eq!(tenant.token_requests().await, 2, "one at a time");
+    // Nor does that one for long.
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(6)).await;
+    tokio::time::resume();
+    renews.await.unwrap();
+    reader.list::<Value>(&path).await.unwrap();
+    assert_eq!(tenant.token_requests().await, 2, "not at once again");
+}
+
+/// Who a challenge's fresh token is refused to is told so by Entra; that nobody answered says nothing of us.
+#[tokio::test]
+async fn a_challenge_without_an_answer_of_the_sign_in_service_is_no_alarm() {
+    let tenant = Tenant::bare().await;
+    let lost = ResponseTemplate::new(502).set_body_string("<html>");
+    tenant.mount_in_turn(&format!("/{TENANT}/oauth2/v2.0/token"), vec![token_answer(TENANT, "first"), lost]).await;
+    let demand = r#"Bearer error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ==""#;
+    tenant.mount("/v1.0/users", move |_| ResponseTemplate::new(401).insert_header("WWW-Authenticate", demand)).await;
+    let error = tenant.plain_reader().await.list::<Value>(&users()).await.unwrap_err();
+    let line = error.to_string();
+    assert!(line.contains("the token endpoint answers HTTP 502") && !line.contains("disabled"), "{line}");
+}
+
+#[tokio::test]
 async fn a_401_replaces_an_ageing_token_once_and_a_fresh_one_never() {
     let tenant = Tenant::start().await;
     let first = json!({"tid": TENANT, "appid": "app", "oid": "sp", "idtyp": "app", "uti": "graph-1",

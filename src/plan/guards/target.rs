@@ -124,7 +124,7 @@ mod tests {
     };
 
     use crate::{
-        model::{Cloud, Effect, Identity, IdentityKind, Meta, Refusal, Target, Workload, role_id},
+        model::{Capability, Effect, Identity, IdentityKind, Meta, Refusal, Target, Workload, role_id},
         plan::guards::{
             Facts, Guard, Guards, Overrides, Protected, Roles, Subject,
             roles::{GLOBAL_ADMINISTRATOR, tests::assignment},
@@ -284,7 +284,7 @@ mod tests {
         writes: &[],
         roles: &[],
         licence: None,
-        clouds: Cloud::ALL,
+        part: Capability::Directory,
         attack: &[],
         d3fend: &[],
         coun7er: &[],
