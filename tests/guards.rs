@@ -410,6 +410,42 @@ async fn what_the_tenant_will_refuse_or_turn_back_is_told() {
 }
 
 #[tokio::test]
+async fn a_role_over_the_restricted_unit_reaches_who_is_in_it_and_one_over_another_unit_does_not() {
+    let board = "board@sunnyside08.example";
+    for (of_board, reaches) in [(true, true), (false, false)] {
+        let world = World::aitm().await;
+        let us = world.session().await.identity().object_id.clone();
+        world.tenant.edit(|state| {
+            let restricted = state.administrative_units.values().find(|unit| unit.display_name == "Board").unwrap();
+            let unit = if of_board {
+                restricted.id.clone()
+            } else {
+                let mut other = restricted.clone();
+                other.id = "0ther000-0000-4000-8000-000000000000".to_owned();
+                other.hidden.members.clear();
+                state.administrative_units.insert(other.id.clone(), other.clone());
+                other.id
+            };
+            let row = mock_server::tenant::roles::RoleAssignment {
+                id: "scoped".to_owned(),
+                principal_id: us,
+                role_definition_id: "fe930be7-5e62-47db-91af-98c3a49a38b1".to_owned(),
+                directory_scope_id: format!("/administrativeUnits/{unit}"),
+            };
+            state.role_assignments.insert(row.id.clone(), row);
+        });
+        let file = world.plan(&block(board)).await;
+        let preflight = file.plan().changes().next().unwrap().preflight.clone();
+        match &preflight {
+            Preflight::Can => assert!(reaches),
+            Preflight::Cannot { reason } => assert!(!reaches && reason.contains("do not reach it"), "{reason}"),
+            Preflight::WillNotLast { .. } => panic!("{preflight:?}"),
+        }
+        assert_eq!(world.run(file).await.outcomes()[0] == Outcome::Done, reaches);
+    }
+}
+
+#[tokio::test]
 async fn what_is_told_of_privileged_targets_is_what_the_tenant_then_says() {
     for user in ["johanna", "per", "vault", "board", "grady"] {
         let world = World::aitm().await;

@@ -21,12 +21,19 @@ fn fallen(info: &PanicHookInfo<'_>) -> String {
 }
 
 /// A core file would hold tokens and passwords. Where that cannot be had, the program still runs.
+///
+/// Linux hands a core to a program without looking at the limit (core(5), "Piping core dumps to a program"), so there the
+/// process says as well that it is not to be dumped; then nobody else's debugger gets at it either, nor at its environment.
 #[cfg(unix)]
 fn no_core_dumps() {
     use rustix::process::{Resource, Rlimit, setrlimit};
 
     if let Err(error) = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }) {
         tracing::warn!(%error, "core dumps stay on");
+    }
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable) {
+        tracing::warn!(%error, "the process can still be dumped");
     }
 }
 
@@ -41,6 +48,16 @@ mod tests {
     };
 
     use super::fallen;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_process_cannot_be_dumped() {
+        use rustix::process::{DumpableBehavior, Resource, dumpable_behavior, getrlimit};
+
+        super::no_core_dumps();
+        assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
+        assert_eq!(getrlimit(Resource::Core).current, Some(0));
+    }
 
     #[test]
     fn a_panic_is_told_by_its_place_only() {

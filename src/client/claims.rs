@@ -34,6 +34,8 @@ struct Claims {
     wids: Vec<String>,
     uti: Option<String>,
     exp: Option<i64>,
+    #[serde(default)]
+    xms_cc: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -76,6 +78,7 @@ pub(super) fn identity(token: &str) -> Result<Identity, Unreadable> {
         directory_roles: sorted(claims.wids),
         token_id: claims.uti,
         expires: claims.exp.and_then(|at| Timestamp::from_second(at).ok()),
+        continuous: claims.xms_cc.iter().any(|capability| capability.eq_ignore_ascii_case("cp1")),
     })
 }
 
@@ -103,7 +106,7 @@ mod tests {
         let identity = identity(&token(&json!({
             "tid": "11111111-1111-1111-1111-111111111111", "appid": "app", "oid": "sp", "idtyp": "app",
             "roles": ["User.ReadWrite.All", "AuditLog.Read.All", "User.ReadWrite.All"],
-            "wids": ["b", "a"], "uti": "u1", "exp": 1_702_393_200,
+            "wids": ["b", "a"], "uti": "u1", "exp": 1_702_393_200, "xms_cc": ["CP1"],
         })))
         .unwrap();
         assert_eq!(identity.kind, IdentityKind::Application);
@@ -111,6 +114,7 @@ mod tests {
         assert_eq!(identity.directory_roles, ["a", "b"]);
         assert_eq!(identity.expires.unwrap().to_string(), "2023-12-12T15:00:00Z");
         assert_eq!(identity.token_id.as_deref(), Some("u1"));
+        assert!(identity.continuous);
     }
 
     #[test]
@@ -128,7 +132,7 @@ mod tests {
     #[test]
     fn a_token_without_any_role_is_still_a_token() {
         let identity = identity(&token(&json!({"tid": "t", "appid": "a"}))).unwrap();
-        assert!(identity.permissions.is_empty());
+        assert!(identity.permissions.is_empty() && !identity.continuous);
         assert_eq!(identity.kind, IdentityKind::Application);
     }
 

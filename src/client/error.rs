@@ -24,6 +24,11 @@ pub enum ReadErrorKind {
     Malformed,
 }
 
+/// What a code of Exchange's does not say to everybody.
+fn no_mailbox(kind: ReadErrorKind) -> &'static str {
+    if kind == ReadErrorKind::NoMailbox { "this user has no mailbox in Exchange Online: " } else { "" }
+}
+
 /// The tenant's answer, or why there is none, in one line.
 fn answer(status: Option<u16>, code: &str, message: &Untrusted) -> String {
     let number = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
@@ -36,7 +41,7 @@ fn answer(status: Option<u16>, code: &str, message: &Untrusted) -> String {
 
 /// A read that gave no answer.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("read {what}: {}", answer(*status, code, message))]
+#[error("read {what}: {}{}", no_mailbox(*kind), answer(*status, code, message))]
 pub struct ReadError {
     /// Class.
     pub kind: ReadErrorKind,

@@ -291,6 +291,7 @@ mod tests {
                 directory_roles: Vec::new(),
                 token_id: None,
                 expires: None,
+                continuous: false,
             },
             answers: None,
             fetched: Duration::ZERO,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::{
     Method, Url,
-    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE},
 };
 use serde_json::Value;
 
@@ -367,8 +367,9 @@ fn record(out: &Outgoing, this: &Try, raw: Raw) -> Attempt {
         .headers
         .iter()
         .map(|(name, value)| {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            (name.as_str().to_owned(), value)
+            // A cookie may let in who shows it.
+            let kept = if *name == SET_COOKIE { b"(a cookie, not kept)" } else { value.as_bytes() };
+            (name.as_str().to_owned(), String::from_utf8_lossy(kept).into_owned())
         })
         .collect();
     let exchange = Exchange {

@@ -63,6 +63,7 @@ pub(crate) fn header(run_id: &str, plan: &[u8]) -> RunHeader {
             directory_roles: Vec::new(),
             token_id: Some("uti1".into()),
             expires: None,
+            continuous: false,
         },
         playbook: Some(PlaybookRef { id: "takeover".into(), version: "1.0.0".into(), sha256: sha256_hex(PLAYBOOK) }),
         plan_sha256: sha256_hex(plan),

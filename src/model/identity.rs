@@ -37,4 +37,9 @@ pub struct Identity {
     pub token_id: Option<String>,
     /// `exp`.
     pub expires: Option<Timestamp>,
+    /// `xms_cc` names `cp1`: the resource may end this token at once, and we answer its claims challenge.
+    ///
+    /// Source: Microsoft identity platform, "Claims challenges, claims requests and client capabilities".
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub continuous: bool,
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::model::Capability;
+use crate::model::{Capability, Identity, IdentityKind};
 
 /// The two services that are spoken to, each with a token of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,6 +35,21 @@ impl Permission {
     /// An Exchange application permission.
     pub const fn exchange(any_of: &'static [&'static str]) -> Self {
         Self { service: Service::Exchange, any_of }
+    }
+
+    /// Whether a token carries it. Exchange's application permission has another name where a person signs in, and with
+    /// `Directory.AccessAsUser.All` a person may do whatever their roles allow.
+    ///
+    /// Sources: "App-only authentication in Exchange Online PowerShell" (`Exchange.ManageAsApp`; delegated `Exchange.Manage`);
+    /// Microsoft Graph permissions reference, `Directory.AccessAsUser.All`.
+    pub fn is_held(&self, token: &Identity) -> bool {
+        let holds = |name: &str| token.permissions.iter().any(|held| held == name);
+        let named = self.any_of.iter().any(|name| holds(name));
+        match (token.kind, self.service) {
+            (IdentityKind::Application, _) => named,
+            (IdentityKind::User, Service::Graph) => named || holds("Directory.AccessAsUser.All"),
+            (IdentityKind::User, Service::Exchange) => named || holds("Exchange.Manage"),
+        }
     }
 
     /// The least privileged name.

@@ -31,18 +31,15 @@ impl Tokens {
         Self { graph: tenant.identity().clone(), exchange }
     }
 
-    /// The permissions that our tokens lack. Those of a signed-in person depend on the person's roles too, so nothing
-    /// is said about them.
+    /// The permissions that our tokens lack: application permissions, or the scopes of a signed-in person, who needs both
+    /// these and a role.
     pub fn lacking<'a>(&self, needed: impl IntoIterator<Item = &'a Permission>) -> Vec<&'a Permission> {
         let lacks = |permission: &&Permission| {
             let token = match permission.service {
                 Service::Graph => Some(&self.graph),
                 Service::Exchange => self.exchange.as_ref(),
             };
-            token.is_some_and(|token| {
-                token.kind == IdentityKind::Application
-                    && !permission.any_of.iter().any(|name| token.permissions.iter().any(|held| held == name))
-            })
+            token.is_some_and(|token| !permission.is_held(token))
         };
         needed.into_iter().filter(lacks).collect()
     }
@@ -116,7 +113,11 @@ impl Judge {
             return Some("this action does not exist in this cloud".to_owned());
         }
         let lacks = missing.writes.join(", ");
-        (!lacks.is_empty()).then(|| format!("our application lacks the permission {lacks}"))
+        let who = match self.tokens.graph.kind {
+            IdentityKind::Application => "our application lacks the permission",
+            IdentityKind::User => "the sign-in lacks the delegated permission",
+        };
+        (!lacks.is_empty()).then(|| format!("{who} {lacks}"))
     }
 
     /// The item with what is expected of its change; a change that cannot be made is refused.
@@ -138,14 +139,30 @@ impl Judge {
 fn of_target(meta: &Meta, target: &Target, caveats: &[Caveat], us: &Identity, roles: Option<&Roles>) -> Preflight {
     let text = |kind| caveats.iter().find(|caveat| caveat.kind == kind).map(|caveat| caveat.text.clone());
     let refused = roles.and_then(|roles| {
-        let restricted = text(CaveatKind::RestrictedUnit).filter(|_| !roles.is_scoped(&us.object_id));
-        restricted.or_else(|| if meta.sensitive { out_of_reach(target, us, roles) } else { None })
+        let restricted = text(CaveatKind::RestrictedUnit).and_then(|text| out_of_unit(target, text, roles));
+        let sensitive = || {
+            let reach = || out_of_reach(target, us, roles);
+            without_role(us, roles).or_else(reach)
+        };
+        restricted.or_else(|| if meta.sensitive { sensitive() } else { None })
     });
     match (refused, text(CaveatKind::Synced)) {
         (Some(reason), _) => Preflight::Cannot { reason },
         (None, Some(reason)) => Preflight::WillNotLast { reason },
         (None, None) => Preflight::Can,
     }
+}
+
+/// Why an object in a restricted unit is out of our reach: a role over another unit does not help.
+fn out_of_unit(target: &Target, text: String, roles: &Roles) -> Option<String> {
+    let units = roles.our_units();
+    let inside = |id: &str| units.iter().any(|unit| unit.holds(id));
+    if inside(&target.id) || inside(target.principal()) {
+        return None;
+    }
+    let ours: Vec<&str> = units.iter().map(|unit| unit.id.as_str()).collect();
+    let others = format!("; our roles over the units {} do not reach it", ours.join(", "));
+    Some(if ours.is_empty() { text } else { text + &others })
 }
 
 /// Which role we lack for a sensitive action on the holder of a role.
@@ -159,6 +176,28 @@ fn out_of_reach(target: &Target, us: &Identity, roles: &Roles) -> Option<String>
     let who = if us.kind == IdentityKind::Application { "our service principal needs" } else { "you need" };
     Some(format!("this account {why}: {who} the role {} for this, besides the permission", actors.join(" or ")))
 }
+
+/// Why a signed-in person can do nothing sensitive: unlike an application, for whom a permission is enough where the target
+/// holds no role, a person needs a role for anybody.
+///
+/// Source: "Who can perform sensitive actions", Microsoft Graph, resource type user.
+fn without_role(us: &Identity, roles: &Roles) -> Option<String> {
+    let is_person = us.kind == IdentityKind::User;
+    let ours = our_roles(us, roles);
+    let enough = PERSONS.iter().any(|role| ours.contains(role)) || !roles.our_units().is_empty();
+    (is_person && !enough)
+        .then(|| format!("you need a role for this, besides the permission: {} or a higher one", PERSONS.join(", ")))
+}
+
+/// Roles by which a person may perform sensitive actions, on some accounts at least.
+const PERSONS: &[&str] = &[
+    "Authentication Administrator",
+    "Helpdesk Administrator",
+    "Password Administrator",
+    "User Administrator",
+    "Privileged Authentication Administrator",
+    "Global Administrator",
+];
 
 /// Our roles by name: those of the token, which may lack them, and those that the directory shows.
 fn our_roles<'a>(us: &'a Identity, roles: &'a Roles) -> Vec<&'a str> {
@@ -179,7 +218,8 @@ fn actors(role: &str) -> &'static [&'static str] {
         | "Guest Inviter"
         | "Password Administrator"
         | "Message Center Reader"
-        | "Reports Reader" => &[],
+        | "Reports Reader"
+        | "Usage Summary Reports Reader" => &[],
         "Authentication Administrator" => {
             &["Authentication Administrator", "Privileged Authentication Administrator", "Global Administrator"]
         }
@@ -192,8 +232,11 @@ fn actors(role: &str) -> &'static [&'static str] {
 
 #[cfg(test)]
 mod tests {
-    use super::{PRIVILEGED, Tokens, actors};
-    use crate::model::{Identity, IdentityKind, Permission};
+    use super::{PRIVILEGED, Tokens, actors, without_role};
+    use crate::{
+        model::{Identity, IdentityKind, Permission, role_id},
+        plan::guards::Roles,
+    };
 
     fn token(kind: IdentityKind, permissions: &[&str]) -> Identity {
         Identity {
@@ -206,6 +249,7 @@ mod tests {
             directory_roles: vec![],
             token_id: None,
             expires: None,
+            continuous: false,
         }
     }
 
@@ -219,8 +263,31 @@ mod tests {
         assert_eq!(least(&tokens), ["C", "B"]);
         tokens.exchange = None;
         assert_eq!(least(&tokens), ["C"], "of a token that there is none of, nothing is said");
-        tokens.graph = token(IdentityKind::User, &[]);
-        assert!(least(&tokens).is_empty(), "a person's roles count besides");
+        tokens.graph = token(IdentityKind::User, &["B"]);
+        assert_eq!(least(&tokens), ["C"], "the scopes of a person are looked at as well");
+    }
+
+    #[test]
+    fn a_person_needs_a_role_for_anybody_and_an_application_only_for_some() {
+        let roles = Roles::default();
+        let mut person = token(IdentityKind::User, &["User.ReadWrite.All"]);
+        assert!(without_role(&person, &roles).unwrap().contains("User Administrator"));
+        assert_eq!(without_role(&token(IdentityKind::Application, &[]), &roles), None);
+        person.directory_roles = vec![role_id("User Administrator").unwrap().to_owned()];
+        assert_eq!(without_role(&person, &roles), None);
+        person.directory_roles = vec![role_id("Security Reader").unwrap().to_owned()];
+        assert!(without_role(&person, &roles).is_some());
+    }
+
+    #[test]
+    fn a_persons_scopes_go_by_other_names() {
+        let held = |kind, name: &str, permission: Permission| permission.is_held(&token(kind, &[name]));
+        let (graph, exchange) =
+            (Permission::graph(&["User.Read.All"]), Permission::exchange(&["Exchange.ManageAsApp"]));
+        assert!(held(IdentityKind::User, "Directory.AccessAsUser.All", graph));
+        assert!(!held(IdentityKind::Application, "Directory.AccessAsUser.All", graph));
+        assert!(held(IdentityKind::User, "Exchange.Manage", exchange));
+        assert!(!held(IdentityKind::Application, "Exchange.Manage", exchange));
     }
 
     #[test]

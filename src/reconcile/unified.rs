@@ -235,6 +235,7 @@ mod tests {
             directory_roles: Vec::new(),
             token_id: None,
             expires: None,
+            continuous: false,
         };
         let by = |data: &str, us: &Identity| UnifiedLog::parse(data).unwrap().records[0].is_by(us);
         assert!(by(DATA, &us(IdentityKind::Application, "app", "x", None)));

@@ -16,6 +16,11 @@ const SIGABRT: i32 = 6;
 
 #[test]
 fn an_abort_with_secrets_in_memory_leaves_no_core_and_prints_none() {
+    let may = Command::new("sh").args(["-c", "ulimit -c unlimited"]).status().unwrap();
+    if !may.success() {
+        std::io::Write::write_all(&mut std::io::stderr(), b"SKIPPED: nobody may have core files here\n").unwrap();
+        return;
+    }
     let lab = Lab::aitm();
     lab.tenant
         .faults()
@@ -23,7 +28,7 @@ fn an_abort_with_secrets_in_memory_leaves_no_core_and_prints_none() {
     let staunch = assert_cmd::cargo::cargo_bin("staunch");
     let mut command = Command::new("sh");
     // Whoever starts us may want core files.
-    command.args(["-c", "ulimit -c unlimited 2>/dev/null; exec \"$0\" \"$@\""]).arg(staunch);
+    command.args(["-c", "ulimit -c unlimited && exec \"$0\" \"$@\""]).arg(staunch);
     command.args(["plan", FIVE_MINUTES, "-i", "users=johanna@sunnyside08.example", "-vv"]);
     command.env_clear().current_dir(lab.dir.path()).env("PATH", "/usr/bin:/bin");
     command.env("LAB_SECRET", lab.tenant.credentials().client_secret).env("STAUNCH_LOG", "trace");

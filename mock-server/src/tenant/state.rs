@@ -176,6 +176,17 @@ impl State {
             .collect()
     }
 
+    /// Whether a principal holds a role over an administrative unit in which an object is.
+    #[must_use]
+    pub(crate) fn is_administered_by(&self, id: &str, principal_id: &str) -> bool {
+        let scopes = self.role_assignments.values().filter(|row| row.principal_id == principal_id);
+        scopes.filter_map(|row| row.directory_scope_id.strip_prefix("/administrativeUnits/")).any(|unit| {
+            self.administrative_units
+                .get(unit)
+                .is_some_and(|unit| unit.hidden.members.iter().any(|member| member == id))
+        })
+    }
+
     /// Whether an object is in a restricted management administrative unit.
     pub(crate) fn is_in_restricted_unit(&self, id: &str) -> bool {
         self.administrative_units.values().any(|unit| {

@@ -30,6 +30,8 @@ pub(crate) struct Caller {
     pub(crate) user: Option<SignedIn>,
     /// Whether the application proved itself by a certificate.
     pub(crate) with_certificate: bool,
+    /// Whether the application declared that it can answer claims challenges.
+    pub(crate) continuous: bool,
     /// Application permissions, or the scopes of a delegated token.
     pub(crate) roles: Vec<String>,
     /// Template ids of the directory roles held when the token was issued.
@@ -78,6 +80,9 @@ impl Caller {
             "ver": "1.0",
             "wids": self.wids,
         });
+        if let (true, Some(claims)) = (self.continuous, claims.as_object_mut()) {
+            claims.insert("xms_cc".to_owned(), json!(["CP1"]));
+        }
         if let (Some(user), Some(claims)) = (&self.user, claims.as_object_mut()) {
             claims.insert("idtyp".to_owned(), "user".into());
             claims.insert("oid".to_owned(), user.id.clone().into());

@@ -126,6 +126,13 @@ fn identity_checks(
         Err(error) => Check::new("Exchange Online", Level::Bad, format!("failed to {error}")),
     });
     checks.push(lifetime(reader.identity().expires, now));
+    checks.push(if reader.identity().continuous {
+        let text = "the tenant can end our token at once (continuous access evaluation), and we would know at once";
+        Check::new("revocation", Level::Good, text)
+    } else {
+        let text = "without continuous access evaluation our token outlives what is done to our account";
+        Check::new("revocation", Level::Good, text)
+    });
     checks.push(skew(now, reader.server_now()));
     checks.push(if connected.by_secret {
         let text =
@@ -254,7 +261,7 @@ impl Findings {
         lines.extend(self.actions.iter().map(Ability::words));
         if self.graph.kind == IdentityKind::User {
             lines.push(
-                "A person is signed in: what it may do depends on that person's roles, and is not judged.".to_owned(),
+                "A person is signed in, who may do what both the permissions and that person's roles allow.".to_owned(),
             );
         }
         lines.iter().map(|line| json_for_terminal(line)).collect::<Vec<_>>().join("\n")

@@ -1,6 +1,6 @@
 //! `permissions`: the least list of playbooks, reads apart from writes, and the manifest of an application with it.
 
-use comfy_table::{Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::json;
 
 use crate::{
@@ -39,7 +39,7 @@ pub(crate) fn run(context: &Context, args: &PermissionsArgs) -> Result<Exit, Fai
             name(need.service)
         ));
     }
-    Ok(Exit::Ok)
+    Ok(if needs.all().all(|need| need.id.is_some()) { Exit::Ok } else { Exit::NotContained })
 }
 
 fn words(needs: &Needs) -> String {
@@ -52,12 +52,16 @@ fn words(needs: &Needs) -> String {
     )
 }
 
-/// A name of a permission is never broken: it is there to be copied.
+/// A name of a permission is never broken: it is there to be copied. Who needs it stands below it where a line is too short.
 fn table(needs: &[Need]) -> String {
+    const WIDTH: u16 = 100;
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     for need in needs {
         table.add_row([name(need.service), need.permission, &need.needed_by.join(", ")]);
+    }
+    for column in table.column_iter_mut().take(2) {
+        column.set_constraint(ColumnConstraint::ContentWidth);
     }
     table.to_string()
 }

@@ -43,8 +43,16 @@ pub(crate) struct Roles {
     holdings: BTreeMap<String, Vec<Holding>>,
     /// Members and owners of role-assignable groups, whatever roles these hold.
     grouped: BTreeSet<String>,
-    /// Principals and the administrative units in which they hold a role.
-    scoped: BTreeSet<String>,
+    /// The units in which our own principal holds a role, and who is in them.
+    units: Vec<Unit>,
+}
+
+/// An administrative unit over which we hold a role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Unit {
+    /// Its id.
+    pub(crate) id: String,
+    members: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -123,7 +131,20 @@ impl Roles {
             "the role-assignable groups could not be read, so accounts that hold a protected role through a group are not guarded",
             &mut blind,
         );
-        (Self::of(&active, &eligible, &groups), blind)
+        let mut roles = Self::of(&active, &eligible, &groups);
+        roles.units = join_all(units_of(&tenant.identity().object_id, &active).map(|id| async move {
+            let path = GraphPath::v1().fixed("directory/administrativeUnits").id(&id).fixed("members").select("id");
+            (id, tenant.list::<Id>(&path).await)
+        }))
+        .await
+        .into_iter()
+        .map(|(id, members)| {
+            let what = "who is in the administrative unit over which we hold a role could not be read, so accounts in it seem out of reach";
+            let members = or_blind(members, what, &mut blind);
+            Unit { id, members: members.into_iter().map(|member| member.id.to_lowercase()).collect() }
+        })
+        .collect();
+        (roles, blind)
     }
 
     pub(super) fn of(active: &[Assignment], eligible: &[Assignment], groups: &[RoleGroup]) -> Self {
@@ -141,7 +162,6 @@ impl Roles {
     fn take(&mut self, assignment: &Assignment, active: bool, groups: &[RoleGroup]) {
         let principal = &assignment.principal_id;
         if assignment.directory_scope_id.as_deref().is_some_and(|scope| scope != "/") {
-            self.scoped.extend(active.then(|| principal.to_lowercase()));
             return;
         }
         let how = if active { How::Active } else { How::Eligible };
@@ -171,9 +191,9 @@ impl Roles {
         self.grouped.contains(&id.to_lowercase())
     }
 
-    /// Whether a principal holds a role in some administrative unit.
-    pub(crate) fn is_scoped(&self, id: &str) -> bool {
-        self.scoped.contains(&id.to_lowercase())
+    /// The units over which we hold a role.
+    pub(crate) fn our_units(&self) -> &[Unit] {
+        &self.units
     }
 
     /// Those for whom a role is in force.
@@ -190,6 +210,22 @@ impl Roles {
     fn with(&self, holds: impl Fn(&Holding) -> bool) -> BTreeSet<&str> {
         self.holdings.iter().filter(|(_, all)| all.iter().any(&holds)).map(|(id, _)| id.as_str()).collect()
     }
+}
+
+impl Unit {
+    /// Whether an object is in it.
+    pub(crate) fn holds(&self, id: &str) -> bool {
+        self.members.contains(&id.to_lowercase())
+    }
+}
+
+/// The administrative units over which a principal holds an active role; a scope can also be an application.
+fn units_of(principal: &str, active: &[Assignment]) -> impl Iterator<Item = String> {
+    let ours = active.iter().filter(|assignment| assignment.principal_id.eq_ignore_ascii_case(principal));
+    let scopes = ours.filter_map(|assignment| assignment.directory_scope_id.as_deref());
+    let units: BTreeSet<String> =
+        scopes.filter_map(|scope| scope.strip_prefix("/administrativeUnits/")).map(str::to_lowercase).collect();
+    units.into_iter()
 }
 
 async fn read_groups(tenant: &Reader, path: &GraphPath) -> Result<Vec<RoleGroup>, ReadError> {
@@ -223,7 +259,7 @@ pub(super) fn or_blind<T: Default>(read: Result<T, ReadError>, what: &str, blind
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Assignment, GLOBAL_ADMINISTRATOR, RoleGroup, Roles};
+    use super::{Assignment, GLOBAL_ADMINISTRATOR, RoleGroup, Roles, units_of};
 
     pub(in crate::plan::guards) fn assignment(principal: &str, role: &str) -> Assignment {
         Assignment {
@@ -259,8 +295,10 @@ pub(super) mod tests {
     fn a_role_in_a_unit_is_no_role_in_the_tenant() {
         let scope = Some("/administrativeUnits/u".to_owned());
         let scoped = Assignment { directory_scope_id: scope, ..assignment("a", "r") };
-        let roles = Roles::of(&[scoped], &[], &[]);
-        assert!(roles.of_principal("a").is_empty());
-        assert!(roles.is_scoped("a"));
+        let of_app = Assignment { directory_scope_id: Some("/x-app".to_owned()), ..assignment("a", "r") };
+        let all = [scoped, of_app, assignment("a", "s")];
+        assert_eq!(words(&Roles::of(&all, &[], &[]), "a"), ["holds the role s"]);
+        assert_eq!(units_of("A", &all).collect::<Vec<_>>(), ["u"]);
+        assert_eq!(units_of("b", &all).count(), 0);
     }
 }

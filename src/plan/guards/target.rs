@@ -142,6 +142,7 @@ mod tests {
             directory_roles: vec![],
             token_id: None,
             expires: None,
+            continuous: false,
         }
     }
 

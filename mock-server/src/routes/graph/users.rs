@@ -177,7 +177,14 @@ fn permit(call: &Call<'_>, state: &State, id: &str, change: &Change) -> Result<(
         return Err(Fail::denied());
     }
     // Permissions alone do not reach the holder of a privileged role: the application needs a role of its own.
+    // In a restricted unit no permission counts, and no role but one over that unit.
+    //
+    // Source: Microsoft Entra, "Restricted management administrative units".
+    let us = caller.user.as_ref().map_or(&caller.object_id, |user| &user.id);
     let restricted = state.user(id).is_some_and(|user| user.is_management_restricted);
+    if restricted && state.is_administered_by(id, us) {
+        return Ok(());
+    }
     if restricted || (is_privileged(&target) && !role) {
         return Err(Fail::denied());
     }

@@ -10,7 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::SignedDuration;
 use percent_encoding::percent_decode_str;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::http::{Request, Response};
 use crate::odata::query::Query;
@@ -104,8 +104,18 @@ fn client_credentials(tenant: &Tenant, request: &Request, form: &Query) -> Resul
     }
     let mut caller = caller(tenant, &world.state, application, audience)?;
     caller.with_certificate = form.get("client_assertion").is_some();
+    caller.continuous = declares_cp1(form);
     drop(world);
     Ok(answer(tenant, caller, &[]))
+}
+
+/// Whether the client says that it can answer claims challenges.
+///
+/// Source: Microsoft identity platform, "Claims challenges, claims requests and client capabilities".
+fn declares_cp1(form: &Query) -> bool {
+    let claims: Option<Value> = form.get("claims").and_then(|text| serde_json::from_str(text).ok());
+    let values = claims.as_ref().and_then(|claims| claims.pointer("/access_token/xms_cc/values"));
+    values.and_then(Value::as_array).is_some_and(|values| values.iter().any(|value| value == "cp1"))
 }
 
 /// The answer with a token, and what a flow adds.
@@ -293,6 +303,7 @@ fn caller_of(
         object_id: principal.id.clone(),
         user: None,
         with_certificate: false,
+        continuous: false,
         roles: permissions(state, principal, audience),
         wids,
         issued,
