@@ -131,7 +131,7 @@ fn facts(meta: &Meta) -> String {
         ("To plan", Some(with_higher(meta.reads))),
         ("To change, besides", Some(with_higher(meta.writes))),
         ("Roles", (!meta.roles.is_empty()).then(|| meta.roles.join(", "))),
-        ("Licence", meta.licence.map(str::to_owned)),
+        ("Licence", meta.licence.map(|licence| licence.name().to_owned())),
         ("Clouds", Some(clouds.join(", "))),
         ("Seen within", Some(format!("{} s", meta.propagation.as_secs()))),
     ];

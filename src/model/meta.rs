@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::model::{Capability, Identity, IdentityKind};
+use crate::model::{Capability, Identity, IdentityKind, Licence};
 
 /// The two services that are spoken to, each with a token of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -140,7 +140,7 @@ pub struct Meta {
     /// Entra roles that the caller, or our service principal, needs besides.
     pub roles: &'static [&'static str],
     /// Licence needed, if any.
-    pub licence: Option<&'static str>,
+    pub licence: Option<Licence>,
     /// The part of the services that its calls belong to, which not every cloud has.
     #[serde(rename = "clouds", serialize_with = "as_clouds")]
     pub part: Capability,

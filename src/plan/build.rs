@@ -11,14 +11,14 @@ use crate::{
     action::{ContractError, DynAction, LensError, Registry},
     client::Reader,
     model::{
-        Call, Caveat, CaveatKind, Change, Cloud, Found, Goal, HandOver, Item, Preflight, Target, Undo, Untrusted,
+        Call, Caveat, CaveatKind, Change, Cloud, Found, Goal, HandOver, Item, Meta, Preflight, Target, Undo, Untrusted,
         Verdict,
     },
     plan::{
         Mode, Overrides, Plan, PlanStage, PlanStep, PlaybookRef, Protected,
         discover::{Discovery, FoundStep, Picks, Unfound},
         guards::{Facts, Guard, Guards, Subject, Totals},
-        preflight::{Judge, Tokens, needs_exchange},
+        preflight::{Judge, Tokens},
         show::object,
         types::FORMAT,
     },
@@ -102,9 +102,9 @@ impl<'a> Builder<'a> {
             .filter_map(|step| Some((step, registry.get(&step.action)?.meta())))
             .flat_map(|(step, meta)| step.picked(picks).map(move |target| Subject { target, meta }))
             .collect();
-        let exchange = subjects.iter().any(|subject| needs_exchange(subject.meta));
+        let metas: Vec<&Meta> = subjects.iter().map(|subject| subject.meta).collect();
         let facts = Facts::read(reader, &recipe.protected, &subjects);
-        let (facts, tokens) = futures_util::join!(facts, Tokens::read(reader, exchange));
+        let (facts, tokens) = futures_util::join!(facts, Tokens::read(reader, &metas));
         let (us, protected, overrides) = (reader.identity(), &recipe.protected, &recipe.overrides);
         let preflight = Judge::new(tokens, recipe.cloud, registry, overrides.has(Guard::Preflight));
         let guards = Guards::new(us, protected, overrides, facts, &subjects);

@@ -8,7 +8,7 @@ use crate::{
     plan::{
         Accept, Mode, Overrides, Plan, PlanFile, PlanRefused, Protected,
         guards::{Facts, Guard, Guards, Subject, Totals},
-        preflight::{Judge, Tokens, needs_exchange},
+        preflight::{Judge, Tokens},
         show::object,
     },
 };
@@ -84,9 +84,9 @@ impl Applier<'_> {
             changes.iter().filter_map(|change| Some((*change, registry.get(&change.action)?.meta()))).collect();
         let subjects: Vec<Subject<'_>> =
             known.iter().map(|(change, meta)| Subject { target: &change.target, meta }).collect();
-        let exchange = subjects.iter().any(|subject| needs_exchange(subject.meta));
+        let metas: Vec<&Meta> = known.iter().map(|(_, meta)| *meta).collect();
         let facts = Facts::read(reader, protected, &subjects);
-        let (facts, tokens) = futures_util::join!(facts, Tokens::read(reader, exchange));
+        let (facts, tokens) = futures_util::join!(facts, Tokens::read(reader, &metas));
         let overrides = Overrides::of(plan);
         let guards = Guards::new(reader.identity(), protected, &overrides, facts, &subjects);
         // What cannot be done at all is refused here, so the judge has to refuse nothing.

@@ -8,27 +8,40 @@ use crate::{
     action::Registry,
     client::Reader,
     model::{
-        Caveat, CaveatKind, Cloud, Identity, IdentityKind, Item, Meta, Permission, Preflight, Service, Target,
+        Caveat, CaveatKind, Cloud, Identity, IdentityKind, Item, Licence, Meta, Permission, Preflight, Service, Target,
         role_name,
     },
-    plan::guards::{Guard, Roles},
+    plan::{
+        guards::{Guard, Roles},
+        licences::Licences,
+    },
 };
 
-/// What our tokens say, one for each service that is needed.
+/// What our tokens say, one for each service that is needed, and what the tenant has licences for.
 #[derive(Clone, Debug)]
 pub struct Tokens {
     /// Microsoft Graph's.
     pub graph: Identity,
     /// Exchange Online's; none where it is not needed or could not be had.
     pub exchange: Option<Identity>,
+    /// The tenant's licences; none where nothing needs one, or where they cannot be read.
+    pub licences: Option<Licences>,
 }
 
 impl Tokens {
-    /// Reads the tokens' claims; Exchange's only where some action needs it. A sign-in that fails is told by the read
-    /// that needs it.
-    pub(crate) async fn read(tenant: &Reader, exchange: bool) -> Self {
-        let exchange = if exchange { tenant.identity_of(Service::Exchange).await.ok() } else { None };
-        Self { graph: tenant.identity().clone(), exchange }
+    /// Reads what these actions need: Exchange's token and the licences only where some action does. A sign-in that fails
+    /// is told by the read that needs it.
+    pub(crate) async fn read(tenant: &Reader, actions: &[&Meta]) -> Self {
+        let exchange = async {
+            let needed = actions.iter().any(|meta| needs_exchange(meta));
+            if needed { tenant.identity_of(Service::Exchange).await.ok() } else { None }
+        };
+        let licences = async {
+            let needed = actions.iter().any(|meta| meta.licence.is_some());
+            if needed { Licences::read(tenant).await.ok() } else { None }
+        };
+        let (exchange, licences) = futures_util::join!(exchange, licences);
+        Self { graph: tenant.identity().clone(), exchange, licences }
     }
 
     /// The permissions that our tokens lack: application permissions, or the scopes of a signed-in person, who needs both
@@ -61,6 +74,8 @@ pub struct Missing {
     pub writes: Vec<&'static str>,
     /// Roles that our principal needs besides.
     pub roles: Vec<&'static str>,
+    /// The licence that the tenant does not have.
+    pub licence: Option<&'static str>,
 }
 
 impl Missing {
@@ -82,6 +97,7 @@ pub fn missing(meta: &Meta, tokens: &Tokens, cloud: Cloud) -> Missing {
         reads: least(meta.reads),
         writes: least(meta.writes),
         roles: meta.roles.iter().filter(lacks).copied().collect(),
+        licence: meta.licence.filter(|it| tokens.licences.as_ref().is_some_and(|has| !has.has(*it))).map(Licence::name),
     }
 }
 
@@ -111,6 +127,9 @@ impl Judge {
         let missing = missing(meta, &self.tokens, self.cloud);
         if missing.cloud {
             return Some("this action does not exist in this cloud".to_owned());
+        }
+        if let Some(licence) = missing.licence {
+            return Some(format!("the tenant has no licence of {licence}"));
         }
         let lacks = missing.writes.join(", ");
         let who = match self.tokens.graph.kind {
@@ -232,10 +251,13 @@ fn actors(role: &str) -> &'static [&'static str] {
 
 #[cfg(test)]
 mod tests {
-    use super::{PRIVILEGED, Tokens, actors, without_role};
+    use super::{Judge, PRIVILEGED, Tokens, actors, missing, without_role};
     use crate::{
-        model::{Identity, IdentityKind, Permission, role_id},
-        plan::guards::Roles,
+        model::{Cloud, Identity, IdentityKind, Licence, Meta, Permission, role_id},
+        plan::{
+            guards::{Roles, target::tests::BLOCKS},
+            licences::Licences,
+        },
     };
 
     fn token(kind: IdentityKind, permissions: &[&str]) -> Identity {
@@ -259,12 +281,23 @@ mod tests {
         let least =
             |tokens: &Tokens| -> Vec<&str> { tokens.lacking(&needed).into_iter().map(Permission::least).collect() };
         let app = |names: &[&str]| token(IdentityKind::Application, names);
-        let mut tokens = Tokens { graph: app(&["B"]), exchange: Some(app(&[])) };
+        let mut tokens = Tokens { graph: app(&["B"]), exchange: Some(app(&[])), licences: None };
         assert_eq!(least(&tokens), ["C", "B"]);
         tokens.exchange = None;
         assert_eq!(least(&tokens), ["C"], "of a token that there is none of, nothing is said");
         tokens.graph = token(IdentityKind::User, &["B"]);
         assert_eq!(least(&tokens), ["C"], "the scopes of a person are looked at as well");
+    }
+
+    #[test]
+    fn a_licence_is_missing_where_the_tenant_is_known_to_have_none() {
+        let meta = Meta { licence: Some(Licence::EntraIdP2), ..BLOCKS.clone() };
+        let mut tokens = Tokens { graph: token(IdentityKind::Application, &[]), exchange: None, licences: None };
+        assert_eq!(missing(&meta, &tokens, Cloud::Global).licence, None, "what is not known is not missing");
+        tokens.licences = Some(Licences::default());
+        assert_eq!(missing(&meta, &tokens, Cloud::Global).licence, Some("Microsoft Entra ID P2"));
+        let judge = Judge { tokens, cloud: Cloud::Global, keep: false };
+        assert_eq!(judge.cannot(&meta).unwrap(), "the tenant has no licence of Microsoft Entra ID P2");
     }
 
     #[test]

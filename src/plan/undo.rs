@@ -11,12 +11,12 @@ use crate::{
     action::{ContractError, LensError, Registry},
     client::Reader,
     journal::{History, Record},
-    model::{Change, Goal, Item, Outcome, Target},
+    model::{Change, Goal, Item, Meta, Outcome, Target},
     plan::{
         Mode, Overrides, Plan, PlanFile, PlanFileError, PlanStage, PlanStep, Protected,
         build::{Draft, change_item, number},
         guards::{Facts, Guard, Guards, Subject, Totals},
-        preflight::{Judge, Tokens, needs_exchange},
+        preflight::{Judge, Tokens},
         show::object,
     },
     playbook::{Gate, OnError, When},
@@ -74,7 +74,8 @@ pub async fn undo(
     let subjects: Vec<Subject<'_>> =
         file.plan().changes().filter_map(|change| done.subject(change, registry)).collect();
     let facts = Facts::read(reader, with.protected, &subjects);
-    let tokens = Tokens::read(reader, subjects.iter().any(|subject| needs_exchange(subject.meta)));
+    let metas: Vec<&Meta> = subjects.iter().map(|subject| subject.meta).collect();
+    let tokens = Tokens::read(reader, &metas);
     let (facts, tokens) = futures_util::join!(facts, tokens);
     let judge = Judge::new(tokens, file.plan().cloud, registry, with.overrides.has(Guard::Preflight));
     let guards = Guards::new(reader.identity(), with.protected, with.overrides, facts, &subjects);

@@ -141,6 +141,17 @@ fn the_manifest_is_whole_and_holds_ids_only() {
 }
 
 #[test]
+fn doctor_names_the_licences_of_the_tenant_and_what_they_mean() {
+    let lab = Lab::aitm();
+    let told = lab.staunch(&["doctor"]).stdout;
+    assert!(told.contains("licences: Microsoft Entra ID P1, Microsoft Entra ID P2, Microsoft Intune; the"), "{told}");
+    assert!(told.contains("go back 30 days"), "{told}");
+    lab.tenant.set(|settings| settings.premium = false);
+    let told = lab.staunch(&["doctor"]).stdout;
+    assert!(told.contains("licences: none that matters here; the directory's logs go back 7 days"), "{told}");
+}
+
+#[test]
 fn a_table_of_permissions_fits_a_terminal_and_breaks_no_name() {
     let lab = Lab::aitm();
     let table = lab.staunch(&["permissions"]).stdout;

@@ -12,9 +12,9 @@ use crate::{
         exit::{Exit, Failure},
         planning, progress,
     },
-    client::{Reader, SignInError},
-    model::{Identity, IdentityKind, Meta, Service, Untrusted, json_for_terminal, role_name},
-    plan::{self, BlindSpots, Missing, Protected, Tokens, missing, needs_exchange},
+    client::{ReadError, Reader, SignInError},
+    model::{Identity, IdentityKind, Licence, Meta, Service, Untrusted, json_for_terminal, role_name},
+    plan::{self, BlindSpots, Licences, Missing, Protected, Tokens, missing, needs_exchange},
 };
 
 /// Beyond it our times are of little use beside the tenant's logs.
@@ -76,20 +76,22 @@ pub(crate) async fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Fa
     let wait = progress::wait("looking around");
     // It can wait: whoever asks changes nothing now, and somebody else may.
     let reader = connected.session.reader().enrichment();
-    let (exchange, tenant, spots) = futures_util::join!(
+    let (exchange, tenant, spots, licences) = futures_util::join!(
         reader.identity_of(Service::Exchange),
         tenant(&reader),
-        plan::blind_spots(&reader, &connected.protected)
+        plan::blind_spots(&reader, &connected.protected),
+        Licences::read(&reader)
     );
     drop(wait);
     let mut checks = identity_checks(&connected, &reader, context.clock.now(), exchange.as_ref());
     checks.push(recipients(&connected));
+    checks.push(licence_check(licences.as_ref()));
     checks.extend(guard_checks(&connected.protected, &spots));
     let refused = exchange.as_ref().err().map(ToString::to_string);
-    let tokens = Tokens { graph: reader.identity().clone(), exchange: exchange.ok() };
+    let tokens = Tokens { graph: reader.identity().clone(), exchange: exchange.ok(), licences: licences.ok() };
     let ability = |meta: &&'static Meta| Ability::of(meta, &tokens, &connected, refused.as_deref());
     let actions: Vec<Ability> = actions.iter().map(ability).collect();
-    let Tokens { graph, exchange } = tokens;
+    let Tokens { graph, exchange, .. } = tokens;
     let findings = Findings { tenant, graph, exchange, checks, plans_refused: spots.refuse, actions };
     context.out.data(&findings, || findings.words())?;
     Ok(findings.exit())
@@ -197,6 +199,24 @@ fn recipients(connected: &Connected) -> Check {
     }
 }
 
+/// What the tenant's licences mean for an investigation.
+///
+/// Source: Microsoft Entra, "Data retention": audit logs are kept seven days without a licence, thirty with P1 or P2.
+fn licence_check(licences: Result<&Licences, &ReadError>) -> Check {
+    let what = "licences";
+    match licences {
+        Err(error) => Check::new(what, Level::Warning, format!("what the tenant has is not known: failed to {error}")),
+        Ok(has) => {
+            let held: Vec<&str> = Licence::ALL.iter().filter(|it| has.has(**it)).map(|it| it.name()).collect();
+            let premium = has.has(Licence::EntraIdP1) || has.has(Licence::EntraIdP2);
+            let days = if premium { 30 } else { 7 };
+            let level = if premium { Level::Good } else { Level::Warning };
+            let held = if held.is_empty() { "none that matters here".to_owned() } else { held.join(", ") };
+            Check::new(what, level, format!("{held}; the directory's logs go back {days} days"))
+        }
+    }
+}
+
 /// Whom the emergency list protects, and what the guards cannot see.
 fn guard_checks(protected: &Protected, spots: &BlindSpots) -> Vec<Check> {
     let mut checks: Vec<Check> = spots
@@ -240,6 +260,7 @@ impl Ability {
             list("to plan, it lacks the permission", &self.missing.reads),
             list("to change, it lacks the permission", &self.missing.writes),
             list("it lacks the role", &self.missing.roles),
+            self.missing.licence.map(|licence| format!("the tenant has no licence of {licence}")),
         ];
         format!("CANNOT  {}: {}", self.action, parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }

@@ -4,7 +4,7 @@
 
 mod facts;
 mod roles;
-mod target;
+pub(super) mod target;
 mod whole;
 
 use std::collections::{BTreeMap, BTreeSet};

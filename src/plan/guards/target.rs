@@ -117,7 +117,7 @@ fn platform(target: &Target) -> Option<Refusal> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::plan) mod tests {
     use std::{
         collections::{BTreeMap, BTreeSet},
         time::Duration,
@@ -272,7 +272,7 @@ mod tests {
     }
 
     /// An action that can lock an account out.
-    const BLOCKS: &Meta = &Meta {
+    pub(in crate::plan) const BLOCKS: &Meta = &Meta {
         id: "user.block",
         title: "Block",
         target_kind: "user",
