@@ -24,6 +24,13 @@ pub enum ReadErrorKind {
     Malformed,
 }
 
+impl ReadErrorKind {
+    /// Whether the service could not be asked for now: its answer may be had another time.
+    pub fn is_for_now(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable)
+    }
+}
+
 /// The tenant's answer, or why there is none, in one line.
 fn answer(status: Option<u16>, code: &str, message: &Untrusted) -> String {
     let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
@@ -72,11 +79,13 @@ pub struct SignInError {
     pub message: String,
     /// AADSTS numbers.
     pub codes: Vec<u32>,
+    /// The sign-in service could not be asked, or has a fault that passes: another try may be answered.
+    pub passing: bool,
 }
 
 impl SignInError {
     /// An error that has no AADSTS number.
     pub(super) fn plain(message: impl Into<String>) -> Self {
-        Self { message: message.into(), codes: Vec::new() }
+        Self { message: message.into(), codes: Vec::new(), passing: false }
     }
 }

@@ -15,6 +15,8 @@ use crate::{
 /// How long a refused sign-in is not tried again: Entra counts a client that asks in a loop as broken
 /// (AADSTS50196).
 const REFUSED_FOR: Duration = Duration::from_mins(1);
+/// The same where the service could not be asked.
+const UNHEARD_FOR: Duration = Duration::from_secs(5);
 /// A token as young as this is not thrown away for a 401: a new one would not be better.
 const YOUNG: Duration = Duration::from_mins(1);
 
@@ -94,7 +96,7 @@ impl Tokens {
                     return Ok(bearer);
                 }
                 Err(error) => {
-                    let until = self.clock.monotonic() + REFUSED_FOR;
+                    let until = self.clock.monotonic() + if error.passing { UNHEARD_FOR } else { REFUSED_FOR };
                     slot.refused = Some((until, error.clone()));
                     error
                 }
@@ -160,7 +162,7 @@ impl Tokens {
     /// The service wanted a fresh token of us, and we get none.
     fn cut_off(&self, error: SignInError) -> SignInError {
         let who = self.who();
-        SignInError { message: format!("{who}: {}", error.message), codes: error.codes }
+        SignInError { message: format!("{who}: {}", error.message), ..error }
     }
 
     /// What it means that a fresh token is not enough.

@@ -92,7 +92,7 @@ impl RecordedSender {
             server_time: self.reader.server_now(),
         };
         self.journal.append(record, Vec::new()).await?;
-        let Sent { outcome, exchanges, warnings } = self.sender.send(call, secrets, &id).await;
+        let Sent { outcome, exchanges, warnings, .. } = self.sender.send(call, secrets, &id).await;
         let (word, code, reason) = in_words(&outcome);
         let record = Record::Sent {
             change: change.to_owned(),

@@ -15,7 +15,7 @@ use serde_json::Value;
 use staunch::{
     action::DynAction,
     actions::REGISTRY,
-    model::{Call, Item, OnRejection, Outcome, ReadCmdlet, Replay, Write as Request},
+    model::{Call, Item, OnRejection, Outcome, ReadCmdlet, Write as Request},
     plan::PlanFile,
 };
 
@@ -134,7 +134,6 @@ fn strike_writes(world: &World, file: &PlanFile, effect: &Effect, always: bool) 
 
 /// The outcomes that are right for the changes of a plan.
 fn right(wanted: Write, calm: &Calm, ran: &Ran) -> bool {
-    let deletes = |call: &Call| call.replay == Replay::Delete && matches!(call.write, Request::Graph { .. });
     let last = |call: &Call| call.on_rejection == OnRejection::LastOfLane;
     calm.file.plan().changes().all(|change| {
         let outcome = ran.summary.outcomes[&change.id];
@@ -143,8 +142,6 @@ fn right(wanted: Write, calm: &Calm, ran: &Ran) -> bool {
             Write::Failed => outcome == Outcome::Failed,
             Write::Unknown => outcome == Outcome::Unknown,
             Write::Unverified => outcome == Outcome::Unverified,
-            Write::Gone if change.calls.iter().all(deletes) => outcome == Outcome::Unverified,
-            Write::Gone => outcome == Outcome::Failed,
             Write::LastOfLane if change.calls.iter().any(last) => outcome == Outcome::Done,
             Write::LastOfLane => outcome == Outcome::Failed,
             Write::Late => matches!(outcome, Outcome::Done | Outcome::Failed),
@@ -169,7 +166,7 @@ async fn writes_meet(calm: &Calm, row: &Row, always: bool) {
             assert_eq!(mutations, calm.mutations, "{what}: a second effect");
             assert_eq!(end, calm.end, "{what}: a lost change");
         }
-        Write::Failed | Write::Unknown | Write::Gone => {
+        Write::Failed | Write::Unknown => {
             assert_eq!((mutations, end), (0, Value::Array(vec![])), "{what}: an effect that nobody tells of");
         }
         Write::Unverified => assert_eq!(end, Value::Array(vec![]), "{what}"),

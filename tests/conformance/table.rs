@@ -58,8 +58,6 @@ pub(crate) enum Write {
     Unknown,
     /// Accepted, and the second read shows that it did not last.
     Unverified,
-    /// A 404. Of Graph, for a delete: taken for "already gone", which the second read disproves. Otherwise failed.
-    Gone,
     /// A 400 to what may only be done last is not the last word the first time; otherwise failed.
     LastOfLane,
     /// Done, or failed without an effect.
@@ -154,9 +152,9 @@ fn lost() -> Vec<Row> {
 }
 
 fn answers() -> Vec<Row> {
-    use Write::{Done, Failed, Gone, LastOfLane, Unknown};
+    use Write::{Done, Failed, LastOfLane, Unknown};
     let said_no = "a whole 4xx is the tenant's no";
-    let gone = "a 404 is no proof: of a write it is a no or `gone`, and the second read decides";
+    let bare = "a 404 without the service's own words is a gateway's and proves nothing";
     vec![
         row(
             graph(400, "Request_BadRequest"),
@@ -173,8 +171,8 @@ fn answers() -> Vec<Row> {
         row(graph(409, "Request_Conflict"), (Failed, Failed), Read::Error, said_no),
         row(graph(412, "ErrorIrresolvableConflict"), (Failed, Failed), Read::Error, said_no),
         row(html(403, false), (Failed, Failed), Read::Error, said_no),
-        row(answer(404, "text/plain", "", false), (Gone, Gone), Read::AskedAgain, gone),
-        row(html(404, false), (Gone, Gone), Read::AskedAgain, gone),
+        row(answer(404, "text/plain", "", false), (Done, Unknown), Read::AskedAgain, bare),
+        row(html(404, false), (Done, Unknown), Read::AskedAgain, bare),
         row(html(200, false), (Done, Unknown), Read::AskedAgain, "200 of a gateway is no answer of the tenant"),
         row(html(200, true), (Done, Done), Read::AskedAgain, "200 of a gateway hides an effect; reading back shows it"),
         row(html(502, false), (Done, Unknown), Read::AskedAgain, "a gateway's 502 proves nothing"),
