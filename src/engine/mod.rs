@@ -10,6 +10,7 @@ mod recorded;
 mod resume;
 mod run;
 mod seal;
+mod settle;
 mod verify;
 mod work;
 
