@@ -1,10 +1,16 @@
 //! An answer that was lost, replicas that are behind, and a no to the second try: what took effect is not called
-//! unchanged.
+//! unchanged, and is taken back.
 
 use std::time::Duration;
 
 use mock_server::faults::{Effect, Fault, Match, RetryAfter};
-use staunch::{action::DynAction, actions::REGISTRY, journal::Record, model::Outcome, plan::PlanFile};
+use staunch::{
+    action::DynAction,
+    actions::REGISTRY,
+    journal::Record,
+    model::{Outcome, Undo},
+    plan::PlanFile,
+};
 
 use super::{
     common::{Ran, World},
@@ -61,14 +67,21 @@ async fn what_shows_late_is_done_whatever_was_said_to_the_second_try() {
 }
 
 #[tokio::test]
-async fn what_does_not_show_is_unknown() {
+async fn what_does_not_show_is_unknown_and_undo_takes_back_what_took_effect() {
     for action in REGISTRY.iter() {
-        let (world, _, ran) = run(action, LONG, &no()).await;
+        let (world, file, ran) = run(action, LONG, &no()).await;
         let (id, outcomes) = (action.meta().id, ran.outcomes());
         assert_recorded(&ran);
         let unknown = of(&outcomes, Outcome::Unknown);
         assert!(unknown > 0 && unknown == mutations(&world), "{id}: {outcomes:?}");
         assert_eq!(unknown + of(&outcomes, Outcome::Failed), outcomes.len(), "{id}: {outcomes:?}");
+        world.clock.sleep(Duration::from_hours(2)).await;
+        show_after(&world, 0);
+        let undo = world.undo_plan(&ran.dir).await;
+        let possible = file.plan().changes().filter(|change| {
+            ran.summary.outcomes[&change.id] == Outcome::Unknown && matches!(change.undo, Undo::Calls(_))
+        });
+        assert_eq!(undo.plan().changes().count(), possible.count(), "{id}: {:#?}", undo.plan());
     }
 }
 
