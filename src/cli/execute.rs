@@ -153,8 +153,8 @@ pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) 
     note_elsewhere(context, "signed with a key of its own; note it outside of the folder", journal.anchor());
     custody::note(context, &run_dir, approving.by.as_deref(), Handling::Created);
     let key = journal.anchor().vkey.clone();
-    let exit = drive(context, connected, approved, journal, None).await?;
-    Ok((keep.copy(context, &run_dir, exit).await, key))
+    let (exit, closed) = drive(context, connected, approved, journal, None).await?;
+    Ok((keep.copy(context, &run_dir, exit, closed).await, key))
 }
 
 /// Goes on with the run in `path`; `digest` approves it where it died before its approval was on record.
@@ -164,6 +164,7 @@ pub(crate) async fn resumed(
     file: PlanFile,
     digest: Option<String>,
     decisions: Decisions,
+    give_up: bool,
 ) -> Result<Exit, Failure> {
     let Approver { context, connected, approving } = *approver;
     let keep = Keep::again(connected, path, approving.store.as_ref())?;
@@ -176,17 +177,19 @@ pub(crate) async fn resumed(
     };
     note_elsewhere(context, "taken up again under a new key; note it too", journal.anchor());
     let by = operator(approving.by.as_deref());
-    let exit = drive(context, connected, approved, journal, Some(Resumption { history, by, decisions })).await?;
-    Ok(keep.copy(context, path, exit).await)
+    let resumption = Some(Resumption { history, by, decisions, give_up });
+    let (exit, closed) = drive(context, connected, approved, journal, resumption).await?;
+    Ok(keep.copy(context, path, exit, closed).await)
 }
 
+/// Runs it; how it ended, and whether its record is closed.
 async fn drive(
     context: &Context,
     connected: &Connected,
     approved: Approved,
     journal: Journal,
     resumption: Option<Resumption>,
-) -> Result<Exit, Failure> {
+) -> Result<(Exit, bool), Failure> {
     let key = journal.anchor().vkey.clone();
     let stop = Stop::default();
     let listener = tokio::spawn(listen(context.out, stop.clone()));
@@ -200,11 +203,13 @@ async fn drive(
         progress: Arc::new(Live::new(context.out, plan.changes().count())),
         stop,
     };
-    let options = Options { matching_reads: context.global.verify.matching_reads(), ..Options::default() };
+    let matching_reads = context.global.verify.matching_reads();
+    let give_up = resumption.as_ref().is_some_and(|resumption| resumption.give_up);
+    let options = Options { matching_reads, give_up, ..Options::default() };
     let stopped = |error: EngineError| stopped::failure(&run_dir, &plan, &error);
     let ran = match resumption {
         None => engine::run(approved, deps, options).await,
-        Some(Resumption { history, by, decisions }) => {
+        Some(Resumption { history, by, decisions, .. }) => {
             let taken_up = engine::take_up(approved, deps, options, &history, &by).await.map_err(stopped)?;
             let decided = decide::settle(context, taken_up, &by, &decisions).await?;
             let ready = decided.clear(&connected.protected).await.map_err(stopped)?;
@@ -224,8 +229,17 @@ async fn drive(
     if report.status.closed {
         custody::note(context, &run_dir, None, Handling::Sealed);
     }
+    if !summary.left.is_empty() {
+        let left: Vec<&str> = summary.left.keys().map(String::as_str).collect();
+        let run = run_dir.display();
+        context.out.say(&format!(
+            "not made for now: {}; nothing of it is lost:\n  staunch resume {run}\n\
+             (with --give-up what still cannot be made ends as failed, and the record is closed)",
+            left.join(", ")
+        ));
+    }
     context.out.say(&format!("to check the record:\n  {}", verify_line(&run_dir, &key)));
-    Ok(exit(&plan, &summary))
+    Ok((exit(&plan, &summary), summary.is_closed()))
 }
 
 /// The command that authenticates a run with the key that was shown for it, as a shell takes it.
@@ -261,7 +275,7 @@ fn exit(plan: &Plan, summary: &Summary) -> Exit {
         return Exit::Interrupted;
     }
     let unplanned = plan.items().any(|(_, item)| matches!(item, Item::Problem { .. } | Item::Refused { .. }));
-    let all_hold = summary.outcomes.values().all(|outcome| outcome.holds());
+    let all_hold = summary.is_closed() && summary.outcomes.values().all(|outcome| outcome.holds());
     if all_hold && !unplanned { Exit::Ok } else { Exit::NotContained }
 }
 

@@ -15,9 +15,14 @@ use crate::{
 const WAITS: [u64; 8] = [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000];
 
 /// Shortest wait between reads that have to agree: a replica that is asked twice at once proves nothing.
-const APART: u64 = 2_000;
+const APART: Duration = Duration::from_secs(2);
 
-/// A change that was accepted and waits to be seen.
+/// The wait before a read of a verification, counted from 0.
+pub(crate) fn wait_before(read: usize) -> Duration {
+    Duration::from_millis(WAITS.get(read).or(WAITS.last()).copied().unwrap_or_default())
+}
+
+/// A change that was accepted, or may have been, and waits to be seen.
 pub(crate) struct Verification {
     pub(crate) action: &'static dyn DynAction,
     pub(crate) change: Change,
@@ -26,6 +31,9 @@ pub(crate) struct Verification {
     pub(crate) ending: Ending,
     pub(crate) synced: bool,
     pub(crate) note: Option<String>,
+    /// Why it may not have been made, where only a part of it was accepted or an answer was lost: what no read shows is
+    /// then unknown.
+    pub(crate) doubt: Option<String>,
 }
 
 /// What is known of a change when it ends.
@@ -81,19 +89,22 @@ impl Verification {
         let budget = self.action.meta().propagation;
         let (mut reads, mut in_a_row) = (0, 0);
         loop {
-            let wait = WAITS.get(reads as usize).or(WAITS.last()).copied().unwrap_or_default();
-            let wait = if in_a_row > 0 { wait.max(APART) } else { wait };
-            run.clock.sleep(Duration::from_millis(wait)).await;
+            let wait = wait_before(reads as usize);
+            run.sleep(if in_a_row > 0 { wait.max(APART) } else { wait }).await;
             let look = self.look(run).await?;
             reads += 1;
             let waited = run.clock.monotonic().saturating_sub(began);
             let holds = look.verdict == Verdict::Holds;
             in_a_row = if holds { in_a_row + 1 } else { 0 };
-            if holds && in_a_row >= run.options.matching_reads || !holds && waited >= budget {
+            if holds && in_a_row >= run.options.matching_reads {
                 return self.conclude(run, look, reads, waited).await;
             }
-            if run.stop.requested() {
+            // A read that was refused because the run ends shows nothing.
+            if run.stopping() {
                 return Ok(());
+            }
+            if !holds && waited >= budget {
+                return self.conclude(run, look, reads, waited).await;
             }
         }
     }
@@ -126,11 +137,15 @@ impl Verification {
             error: error.clone(),
         };
         run.journal.post(record, exchanges)?;
-        let outcome = match (verdict, self.synced) {
-            (Verdict::Holds, false) => Outcome::Done,
-            (Verdict::Holds, true) => Outcome::DoneWillRevert,
-            (Verdict::NotYet, _) => Outcome::Unverified,
+        let outcome = match (verdict, self.synced, &self.doubt) {
+            (Verdict::Holds, false, _) => Outcome::Done,
+            (Verdict::Holds, true, _) => Outcome::DoneWillRevert,
+            (Verdict::NotYet, _, None) => Outcome::Unverified,
+            (Verdict::NotYet, _, Some(_)) => Outcome::Unknown,
         };
+        if verdict == Verdict::Holds && self.doubt.is_some() {
+            run.note_cut(self.action.meta().effect);
+        }
         let reason = self.reason((verdict, run.options.matching_reads), reads, waited, error);
         let mut ending = self.ending.clone();
         ending.after = state;
@@ -144,19 +159,17 @@ impl Verification {
 
     fn reason(&self, verdict: (Verdict, u32), reads: u32, waited: Duration, error: Option<String>) -> String {
         let seconds = waited.as_secs();
+        let before = if self.doubt.is_some() { "it may have taken effect" } else { "accepted" };
         let reason = match (verdict, error) {
             ((Verdict::Holds, 0 | 1), _) => "seen by a second read".to_owned(),
             ((Verdict::Holds, matching), _) => format!("seen by {matching} reads in a row"),
             ((Verdict::NotYet, _), None) => {
-                format!("accepted, but {reads} reads in {seconds} s did not show it")
+                format!("{before}, but {reads} reads in {seconds} s did not show it")
             }
             ((Verdict::NotYet, _), Some(error)) => {
-                format!("accepted, but {reads} reads in {seconds} s did not show it; the last: {error}")
+                format!("{before}, but {reads} reads in {seconds} s did not show it; the last: {error}")
             }
         };
-        match &self.note {
-            Some(note) => format!("{reason}; {note}"),
-            None => reason,
-        }
+        [Some(reason), self.doubt.clone(), self.note.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 }

@@ -141,6 +141,11 @@ fn change(id: &str, planned: Option<&Planned>, facts: &Facts) -> Change {
     let (reason, next_step) = match ended {
         Some(ended) => (ended.reason.clone(), ended.outcome.next_step()),
         None if facts.calls.is_empty() => ("the run did not come so far".to_owned(), "resume the run"),
+        None if !facts.may_have_changed() => (
+            "it could not be sent, and only for want of time: the tenant did not take it, or was not reached"
+                .to_owned(),
+            "resume the run",
+        ),
         None => {
             ("a call was announced, and how it ended is not known yet".to_owned(), "resume the run, which reads it")
         }

@@ -110,7 +110,12 @@ fn states(change: &Change, point: &mut impl FnMut(Text)) {
                 point(text.seq(seen_after));
             }
             if change.differences.is_empty() {
-                point(one_state(Text::new().words("unchanged: "), after).seq(seen_after));
+                let words = match change.outcome {
+                    // What is not seen may be so.
+                    None | Some(Outcome::Unknown | Outcome::Unverified | Outcome::Pending) => "not seen to change: ",
+                    _ => "unchanged: ",
+                };
+                point(one_state(Text::new().words(words), after).seq(seen_after));
             }
         }
         (Some(before), None) => point(one_state(Text::new().words("before: "), before).seq(change.snapshot)),

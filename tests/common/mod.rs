@@ -218,6 +218,10 @@ impl World {
 
     /// Takes a run up again, and sends nothing yet.
     pub async fn take_up(&self, dir: &std::path::Path) -> Result<TakenUp, EngineError> {
+        self.take_up_with(dir, Options::default()).await
+    }
+
+    pub async fn take_up_with(&self, dir: &std::path::Path, options: Options) -> Result<TakenUp, EngineError> {
         let (journal, history) = self.reopen(dir).await;
         let file = PlanFile::parse(history.plan.clone()).unwrap();
         let approved = match Approved::resumed(file.clone(), &history) {
@@ -225,7 +229,7 @@ impl World {
             None => self.approve(file).await,
         };
         let deps = self.deps(journal).await;
-        engine::take_up(approved, deps, Options::default(), &history, "test").await
+        engine::take_up(approved, deps, options, &history, "test").await
     }
 
     /// Tasks of a run that was cut off let go of its journal one after the other.
@@ -297,6 +301,7 @@ impl Clock for OneClock {
 }
 
 /// A run that ended.
+#[derive(Debug)]
 pub struct Ran {
     pub dir: PathBuf,
     pub summary: Summary,

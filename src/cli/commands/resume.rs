@@ -27,5 +27,5 @@ pub(crate) async fn run(context: &Context, args: ResumeArgs) -> Result<Exit, Fai
         return Err(Failure::new(Exit::Refused, message));
     }
     let approver = Approver { context, connected: &connected, approving: &args.approving };
-    execute::resumed(&approver, &path, file, args.approve, decisions).await
+    execute::resumed(&approver, &path, file, args.approve, decisions, args.give_up).await
 }

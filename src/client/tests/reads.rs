@@ -9,7 +9,8 @@ use super::servers::{Raw, Reply, Tenant, header, json_answer};
 use crate::{
     client::{
         ReadError, ReadErrorKind, Reader,
-        wire::{Obstacle, Outgoing, Try, Wire},
+        obstacle::Obstacle,
+        wire::{Outgoing, Try, Wire},
     },
     model::{Clock, ExchangeOutcome, GraphPath, Service},
 };
@@ -119,7 +120,7 @@ async fn a_token_goes_to_its_own_service_only_whoever_asks() {
     let elsewhere = MockServer::start().await;
     let clock: Arc<dyn Clock> = tenant.clock.clone();
     let wire = Wire::new(tenant.options(), clock).unwrap();
-    let this = Try { id: "id".to_owned(), number: 1, deadline: Duration::from_mins(1) };
+    let this = Try::first("id".to_owned(), Duration::from_mins(1));
     for url in [elsewhere.uri(), tenant.server.uri().replace("http", "https")] {
         let url = format!("{url}/v1.0/users").parse().unwrap();
         let out = Outgoing::new(Service::Graph, reqwest::Method::GET, url);
