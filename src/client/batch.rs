@@ -22,7 +22,7 @@ use crate::{
         obstacle::Obstacle,
         retry::RetryAfter,
         transport::Fault,
-        wire::{Attempt, CLIENT_REQUEST_ID, Outgoing, Try, Wire, demanded, outcome_of},
+        wire::{Attempt, CLIENT_REQUEST_ID, Outgoing, Try, Wire, asked_headers, demanded, outcome_of},
     },
     model::{Exchange, ExchangeOutcome, Service},
 };
@@ -280,6 +280,8 @@ fn frame(outer: &Exchange, item: &Item) -> Exchange {
         attempt: item.this.number,
         method: Method::GET.to_string(),
         url: item.out.url.to_string(),
+        request_headers: asked_headers(&item.out.headers),
+        token: outer.token.clone(),
         request_body: None,
         status: None,
         response_headers: Vec::new(),
@@ -289,6 +291,7 @@ fn frame(outer: &Exchange, item: &Item) -> Exchange {
         server_date: outer.server_date,
         outcome: ExchangeOutcome::Lost,
         batch: Some(outer.client_request_id.clone()),
+        batch_headers: outer.response_headers.clone(),
         body: Vec::new(),
     }
 }
@@ -298,6 +301,7 @@ fn share(outer: &Attempt, item: &Item) -> Attempt {
     let exchange = Exchange {
         status: outer.exchange.status,
         response_headers: outer.exchange.response_headers.clone(),
+        batch_headers: Vec::new(),
         outcome: outer.exchange.outcome,
         body: outer.exchange.body.clone(),
         ..frame(&outer.exchange, item)

@@ -295,6 +295,8 @@ mod tests {
                 directory_roles: Vec::new(),
                 token_id: None,
                 expires: None,
+                issued: None,
+                proof: None,
                 continuous: false,
             },
             answers: None,

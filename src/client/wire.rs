@@ -202,7 +202,7 @@ impl Wire {
         let parcel = Parcel { method: out.method.clone(), url: out.url.clone(), headers, body: out.body.clone() };
         let raw = self.transport.send(parcel).await;
         log(out, this, &raw);
-        let mut attempt = record(out, this, raw);
+        let mut attempt = record(out, this, raw, &bearer.identity);
         self.learn(out, &attempt.exchange, attempt.retry_after);
         self.renew(out.service, &bearer, &mut attempt);
         Ok((attempt, places))
@@ -401,7 +401,7 @@ pub(super) fn outcome_of(status: u16, throttling: bool) -> ExchangeOutcome {
     }
 }
 
-fn record(out: &Outgoing, this: &Try, raw: Raw) -> Attempt {
+fn record(out: &Outgoing, this: &Try, raw: Raw, us: &Identity) -> Attempt {
     let retry_after = raw
         .headers
         .get(RETRY_AFTER)
@@ -426,6 +426,8 @@ fn record(out: &Outgoing, this: &Try, raw: Raw) -> Attempt {
         attempt: this.number,
         method: out.method.to_string(),
         url: out.url.to_string(),
+        request_headers: asked_headers(&out.headers),
+        token: us.token_id.clone(),
         request_body: out.shown.clone(),
         status: raw.status,
         response_headers,
@@ -435,9 +437,16 @@ fn record(out: &Outgoing, this: &Try, raw: Raw) -> Attempt {
         server_date: raw.server_date,
         outcome,
         batch: None,
+        batch_headers: Vec::new(),
         body: raw.body,
     };
     Attempt { exchange, fault: raw.fault, retry_after, token_renewed: false, cut_off: None }
+}
+
+/// The headers of a request as they are kept: all that this program sets itself. The token is put beside them later.
+pub(super) fn asked_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), value.to_str().ok()?.to_owned()));
+    headers.iter().filter(|(name, _)| **name != AUTHORIZATION).filter_map(text).collect()
 }
 
 /// What may be logged: method, path, status, ids, time. Never a query, a header or a body.

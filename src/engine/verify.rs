@@ -50,6 +50,12 @@ struct Look {
     state: Result<Value, String>,
     moved_to: Option<Target>,
     verdict: Verdict,
+}
+
+/// All reads of a verification.
+struct Seen {
+    reads: u32,
+    waited: Duration,
     exchanges: Vec<Exchange>,
 }
 
@@ -88,28 +94,33 @@ impl Verification {
         let began = run.clock.monotonic();
         let budget = self.action.meta().propagation;
         let (mut reads, mut in_a_row) = (0, 0);
+        // What each read showed is evidence, not the last alone.
+        let mut exchanges = Vec::new();
         loop {
             let wait = wait_before(reads as usize);
             run.sleep(if in_a_row > 0 { wait.max(APART) } else { wait }).await;
-            let look = self.look(run).await?;
+            let look = self.look(run, &mut exchanges).await?;
             reads += 1;
             let waited = run.clock.monotonic().saturating_sub(began);
             let holds = look.verdict == Verdict::Holds;
             in_a_row = if holds { in_a_row + 1 } else { 0 };
+            let seen = Seen { reads, waited, exchanges: std::mem::take(&mut exchanges) };
             if holds && in_a_row >= run.options.matching_reads {
-                return self.conclude(run, look, reads, waited).await;
+                return self.conclude(run, look, seen).await;
             }
             // A read that was refused because the run ends shows nothing.
             if run.stopping() {
-                return Ok(());
+                let look = Look { verdict: Verdict::NotYet, ..look };
+                return self.record(run, &look, seen).map(drop);
             }
             if !holds && waited >= budget {
-                return self.conclude(run, look, reads, waited).await;
+                return self.conclude(run, look, seen).await;
             }
+            exchanges = seen.exchanges;
         }
     }
 
-    async fn look(&self, run: &Run) -> Result<Look, EngineError> {
+    async fn look(&self, run: &Run, exchanges: &mut Vec<Exchange>) -> Result<Look, EngineError> {
         let (reader, trace) = run.reader.traced();
         let (state, moved_to, verdict) = match self.action.read(&reader, &self.target).await {
             Ok(seen) => {
@@ -119,24 +130,32 @@ impl Verification {
             Err(LensError::Read(error)) => (Err(error.to_string()), None, Verdict::NotYet),
             Err(LensError::Contract(error)) => return Err(error.into()),
         };
-        Ok(Look { state, moved_to, verdict, exchanges: trace.take() })
+        exchanges.extend(trace.take());
+        Ok(Look { state, moved_to, verdict })
     }
 
-    async fn conclude(&mut self, run: &Run, look: Look, reads: u32, waited: Duration) -> Result<(), EngineError> {
-        let Look { state, moved_to, verdict, exchanges } = look;
+    /// Records what the reads showed; a verdict of a run that ends before it is sure is `not-yet`.
+    fn record(&self, run: &Run, look: &Look, seen: Seen) -> Result<(), EngineError> {
+        let record = Record::Verified {
+            change: self.change.id.clone(),
+            verdict: look.verdict,
+            reads: seen.reads,
+            waited_ms: u64::try_from(seen.waited.as_millis()).unwrap_or(u64::MAX),
+            state: look.state.as_ref().ok().cloned(),
+            error: look.state.as_ref().err().cloned(),
+        };
+        run.journal.post(record, seen.exchanges)?;
+        Ok(())
+    }
+
+    async fn conclude(&mut self, run: &Run, look: Look, seen: Seen) -> Result<(), EngineError> {
+        let (reads, waited) = (seen.reads, seen.waited);
+        self.record(run, &look, seen)?;
+        let Look { state, moved_to, verdict } = look;
         let (state, error) = match state {
             Ok(state) => (Some(state), None),
             Err(error) => (None, Some(error)),
         };
-        let record = Record::Verified {
-            change: self.change.id.clone(),
-            verdict,
-            reads,
-            waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
-            state: state.clone(),
-            error: error.clone(),
-        };
-        run.journal.post(record, exchanges)?;
         let outcome = match (verdict, self.synced, &self.doubt) {
             (Verdict::Holds, false, _) => Outcome::Done,
             (Verdict::Holds, true, _) => Outcome::DoneWillRevert,

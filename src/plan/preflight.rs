@@ -271,6 +271,8 @@ mod tests {
             directory_roles: vec![],
             token_id: None,
             expires: None,
+            issued: None,
+            proof: None,
             continuous: false,
         }
     }

@@ -50,7 +50,10 @@ async fn evidence_is_the_exact_bytes_and_all_that_identifies_the_request() {
     assert_eq!(exchange.server_date.unwrap().to_string(), "2023-12-12T13:59:30Z");
     assert!(exchange.response_headers.contains(&("request-id".to_owned(), "r-1".to_owned())));
     assert!(exchange.response_headers.iter().any(|(name, value)| name == "set-cookie" && !value.contains("canary")));
-    assert!(exchange.batch.is_none());
+    assert!(exchange.batch.is_none() && exchange.batch_headers.is_empty());
+    assert_eq!(exchange.token.as_deref(), Some("graph-1"));
+    let asked: Vec<&str> = exchange.request_headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(asked.contains(&"accept") && !asked.contains(&"authorization"), "{asked:?}");
     assert!(trace.take().is_empty(), "what was taken is gone");
 
     let asked = &tenant.requests().await[0];
