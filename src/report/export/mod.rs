@@ -1,6 +1,7 @@
 //! A run for other programs: OCSF events, a Timesketch timeline. Derived from the folder, never evidence.
 //!
-//! Every time carries its offset; text from the tenant is JSON, and escaped again where it is a message.
+//! Every time carries its offset. Text from the tenant is JSON, in which whatever steers a terminal stands escaped: the
+//! value is the text itself. It is escaped once more where it is a message.
 
 mod lint;
 mod ocsf;
@@ -14,7 +15,7 @@ use serde_json::Value;
 use super::{Known, Report, ReportError};
 use crate::{
     journal::{History, Line},
-    model::Meta,
+    model::{Meta, json_for_terminal},
 };
 
 /// A run as it is exported.
@@ -67,7 +68,7 @@ impl Export {
 }
 
 fn lines(events: &[Value]) -> String {
-    events.iter().map(|event| format!("{event}\n")).collect()
+    events.iter().map(|event| json_for_terminal(&event.to_string()) + "\n").collect()
 }
 
 #[cfg(test)]

@@ -174,15 +174,14 @@ impl Writer<'_> {
         let mut event = match account {
             Some(activity) => {
                 let mut event = self.base(line, account_change(activity));
-                let user = target.of.as_ref().unwrap_or(&target.name);
-                put(&mut event, "user", json!({"name": user.term(), "uid": target.principal()}));
+                put(&mut event, "user", user(target.of.as_ref().unwrap_or(&target.name).raw(), target.principal()));
                 event
             }
             None => {
                 let mut event = self.base(line, entity_management(self.entity_activity()));
                 let type_id = if target.kind == "device" { 1 } else { OTHER };
                 let entity =
-                    json!({"uid": target.id, "name": target.name.term(), "type": target.kind, "type_id": type_id});
+                    json!({"uid": target.id, "name": target.name.raw(), "type": target.kind, "type_id": type_id});
                 put(&mut event, "entity", entity);
                 put(&mut event, "comment", json!(self.change.reason));
                 event
@@ -266,6 +265,12 @@ fn attack(id: &str) -> Value {
         }
         (None, _) => json!({"technique": entity(id, name), "version": ATTACK_VERSION}),
     }
+}
+
+/// A user as other logs name it: a principal name has the form of an address, and is searched for as one.
+fn user(name: &str, uid: &str) -> Value {
+    let address = name.contains('@').then_some(name);
+    Value::Object(object(json!({"name": name, "uid": uid, "email_addr": address})))
 }
 
 /// 7001 has no place for what was remedied: 31 is a user's id, 47 a device's, 10 another resource's.

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{Export, Noted, lint, noted};
-use crate::journal::testing::small;
+use crate::{
+    journal::testing::{Bench, USER, ended, small, target},
+    model::{Outcome, Target},
+};
 
 fn parsed(lines: &str) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -43,6 +46,45 @@ async fn every_ocsf_event_has_what_its_class_requires() {
     let uids: std::collections::BTreeSet<&str> =
         events.iter().filter_map(|it| it["metadata"]["uid"].as_str()).collect();
     assert_eq!(uids.len(), events.len());
+}
+
+/// What turns text around, and what a terminal of eight bits takes for the start of a command.
+const HOSTILE: &str = "a\u{202e}b\u{9b}c";
+
+/// A run whose change of such an object ended with such words.
+async fn ended_with(words: &str, target: Target) -> Export {
+    let case = tempfile::tempdir().unwrap();
+    let bench = Bench::new(case.path(), "r1");
+    let mut record = ended("c001", Outcome::Done, target, [None, None]);
+    if let crate::journal::Record::Ended { reason, .. } = &mut record {
+        *reason = words.into();
+    }
+    bench.add(record, vec![]).await;
+    Export::read(&bench.close().await).unwrap()
+}
+
+#[tokio::test]
+async fn what_steers_a_terminal_is_escaped_and_the_value_stays() {
+    let export = ended_with(HOSTILE, target("inbox-rule", HOSTILE, HOSTILE)).await;
+    for lines in [export.ocsf(&|_| None), export.timesketch(&[], &|_| None)] {
+        assert!(!lines.contains(['\u{202e}', '\u{9b}']), "{lines:?}");
+    }
+    let events = parsed(&export.ocsf(&|_| None));
+    assert_eq!(events[0]["status_detail"], HOSTILE);
+    assert_eq!((&events[1]["entity"]["uid"], &events[1]["entity"]["name"]), (&HOSTILE.into(), &HOSTILE.into()));
+}
+
+/// A search of another log for the account, or for the object, finds it by exactly this text.
+#[tokio::test]
+async fn names_are_those_of_the_tenant_whole_and_without_quotes() {
+    let long = "x".repeat(300);
+    let rule = ended_with("done", target("inbox-rule", "r1", &long)).await;
+    assert_eq!(parsed(&rule.ocsf(&|_| None))[1]["entity"]["name"], long);
+    let user = ended_with("done", target("user", "u1", USER)).await;
+    let user = &parsed(&user.ocsf(&|_| None))[1]["user"];
+    assert_eq!(user, &serde_json::json!({"name": USER, "uid": "u1", "email_addr": USER}));
+    let nameless = ended_with("done", target("user", "u1", "u1")).await;
+    assert!(parsed(&nameless.ocsf(&|_| None))[1]["user"].get("email_addr").is_none());
 }
 
 #[tokio::test]
