@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use super::{Export, Noted, lint, noted};
 use crate::{
-    journal::testing::{Bench, USER, ended, small, target},
+    journal::{
+        Record,
+        testing::{Bench, USER, ended, small, target},
+    },
     model::{Outcome, Target},
 };
 
@@ -56,7 +59,7 @@ async fn ended_with(words: &str, target: Target) -> Export {
     let case = tempfile::tempdir().unwrap();
     let bench = Bench::new(case.path(), "r1");
     let mut record = ended("c001", Outcome::Done, target, [None, None]);
-    if let crate::journal::Record::Ended { reason, .. } = &mut record {
+    if let Record::Ended { reason, .. } = &mut record {
         *reason = words.into();
     }
     bench.add(record, vec![]).await;
@@ -104,6 +107,25 @@ async fn every_timesketch_event_has_its_three_fields_and_an_offset_in_order() {
     let count = |kind: &str| events.iter().filter(|event| event["data_type"] == kind).count();
     let kinds = ["staunch:run-opened", "staunch:intent", "staunch:sent", "staunch:ended", "staunch:closed"];
     assert_eq!(kinds.map(count), [1, 2, 2, 2, 1]);
+}
+
+/// The tenant's clock of these runs stands still at noon, and one of a run that is ahead: neither may move a line.
+#[tokio::test]
+async fn no_line_of_the_journal_stands_before_what_led_to_it() {
+    let mut export = export().await;
+    for ahead in [0, 20] {
+        for line in &mut export.lines {
+            if let Record::Intent { server_time, .. } = &mut line.record {
+                *server_time += jiff::SignedDuration::from_mins(ahead);
+            }
+        }
+        let events = parsed(&export.timesketch(&[], &|_| None));
+        let lines: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+        assert!(lines.is_sorted(), "{ahead} min ahead: {lines:?}");
+        let announced = events.iter().find(|event| event["data_type"] == "staunch:intent").unwrap();
+        assert_eq!(announced["server_time"], format!("2023-12-12T12:{ahead:02}:00Z"));
+        assert_ne!(announced["server_time"], announced["datetime"]);
+    }
 }
 
 /// The talk's own report: sign-ins "between 13:50:17 and 14:11:43 UTC", and the intruder's mail "at 5:03 UTC" of that day.

@@ -1,4 +1,6 @@
-//! A timeline as Timesketch takes it: `message`, `datetime`, `timestamp_desc`, and fields of our own.
+//! A timeline as Timesketch takes it: `message`, `datetime`, `timestamp_desc`, and fields of our own. Every line of the
+//! journal is dated by the clock that wrote it, so that nothing stands before what led to it; the tenant's clock, which
+//! is another and has whole seconds, is a field of its own.
 //!
 //! Source: Timesketch, "Import data from JSON or CSV".
 
@@ -45,27 +47,27 @@ fn tags(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> BTreeM
 }
 
 fn of_line(export: &Export, line: &Line, tags: &BTreeMap<String, Vec<&'static str>>) -> Option<(Timestamp, Value)> {
-    let (at, message, desc) = match &line.record {
-        Record::Approved { by, .. } => (line.t, format!("plan approved by {by}"), "Plan Approved"),
-        Record::Intent { change, request, server_time, .. } => {
-            (*server_time, format!("{change} about to send {}", request.summary()), "Call Announced")
+    let (message, desc) = match &line.record {
+        Record::Approved { by, .. } => (format!("plan approved by {by}"), "Plan Approved"),
+        Record::Intent { change, request, .. } => {
+            (format!("{change} about to send {}", request.summary()), "Call Announced")
         }
         Record::Sent { change, outcome, status, .. } => {
             let status = status.map(|status| format!(" {status}")).unwrap_or_default();
-            (line.t, format!("{change} sent: {outcome:?}{status}"), "Answer Received")
+            (format!("{change} sent: {outcome:?}{status}"), "Answer Received")
         }
         Record::Ended { change, outcome, reason, target, .. } => {
             let (kind, name) = (&target.kind, target.name.term());
-            (line.t, format!("{change} {} on {kind} {name}: {reason}", outcome.word()), "Change Ended")
+            (format!("{change} {} on {kind} {name}: {reason}", outcome.word()), "Change Ended")
         }
-        Record::Resumed { by, .. } => (line.t, format!("run resumed by {by}"), "Run Resumed"),
-        Record::RunOpened { .. } => (line.t, "run opened".to_owned(), "Run Opened"),
-        Record::Closed { .. } => (line.t, "run closed".to_owned(), "Run Closed"),
+        Record::Resumed { by, .. } => (format!("run resumed by {by}"), "Run Resumed"),
+        Record::RunOpened { .. } => ("run opened".to_owned(), "Run Opened"),
+        Record::Closed { .. } => ("run closed".to_owned(), "Run Closed"),
         _ => return None,
     };
-    let value = json!({
+    let mut value = json!({
         "message": cut(&message),
-        "datetime": at,
+        "datetime": line.t,
         "timestamp_desc": desc,
         "data_type": format!("staunch:{}", line.record.kind()),
         "run": export.report.status.run_id,
@@ -76,7 +78,10 @@ fn of_line(export: &Export, line: &Line, tags: &BTreeMap<String, Vec<&'static st
         "attack_version": ATTACK_VERSION,
         "d3fend_version": D3FEND_VERSION,
     });
-    Some((at, value))
+    if let Record::Intent { server_time, .. } = &line.record {
+        value["server_time"] = json!(server_time);
+    }
+    Some((line.t, value))
 }
 
 fn cut(text: &str) -> String {
