@@ -249,7 +249,11 @@ async fn ocsf_carries_target_countermeasures_techniques_and_the_place_in_the_rec
 async fn timesketch_has_its_fields_its_tags_and_what_was_noted() {
     let (_world, ran) = ran().await;
     let noted = noted(NOTED).unwrap();
-    let events = parsed(&export(&ran.dir, &noted).timesketch(&noted, &meta));
+    let export = export(&ran.dir, &noted);
+    assert_eq!(export.report().timeline_findings, [], "nothing of a run that went well is out of order");
+    let events = parsed(&export.timesketch(&meta));
+    let lines: Vec<u64> = events.iter().filter_map(|event| event["seq"].as_u64()).collect();
+    assert!(lines.is_sorted(), "{lines:?}");
     for event in &events {
         let text = |key: &str| event[key].as_str().unwrap_or_else(|| panic!("{key}: {event}"));
         assert!(!text("message").is_empty() && !text("timestamp_desc").is_empty());

@@ -57,6 +57,7 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
         Audience::Technical => {
             sections::status(&report.status, true, &mut blocks);
             intrusion::section(report, &mut blocks);
+            timeline::findings(report, &mut blocks);
             response::response(&report.accounts, &mut blocks);
             response::left_alone(report, &mut blocks);
             response::not_done(report, &mut blocks);
@@ -73,6 +74,7 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
             })));
             sections::status(&report.status, false, &mut blocks);
             intrusion::section(report, &mut blocks);
+            timeline::findings(report, &mut blocks);
             response::brief(report, &mut blocks);
             response::left_alone(report, &mut blocks);
             response::not_done(report, &mut blocks);
@@ -80,6 +82,7 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
         }
         Audience::Management => {
             sections::status(&report.status, false, &mut blocks);
+            timeline::findings(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
             response::not_done(report, &mut blocks);
             sections::requests(report, &mut blocks);
@@ -88,6 +91,7 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
         Audience::Regulator => {
             sections::status(&report.status, false, &mut blocks);
             intrusion::section(report, &mut blocks);
+            timeline::findings(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
             response::brief(report, &mut blocks);
             response::not_done(report, &mut blocks);

@@ -78,6 +78,7 @@ pub(super) fn report(
         evidence: exchanges.into_iter().map(|(exhibit, _)| exhibit).collect(),
         method,
         timeline: Vec::new(),
+        timeline_findings: Vec::new(),
         indicators: Vec::new(),
         techniques: Vec::new(),
     }

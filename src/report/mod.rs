@@ -128,6 +128,7 @@ impl Report {
         self.timeline = timeline::of_lines(&history.lines, &changes);
         self.timeline.extend(timeline::of_intruder(self.exposure.stated_start, known.noted));
         self.timeline.sort_by_key(|moment| (moment.at, moment.lane));
+        self.timeline_findings = export::lint(known.noted, self.exposure.stated_start, &history.lines);
         let accesses = known.noted.iter().filter(|event| event.kind == export::Kind::Access);
         self.exposure.first_access = accesses.map(|event| event.datetime).chain(self.exposure.stated_start).min();
         self.exposure.open_for_ms = self.exposure.last_cut_off.as_ref().and_then(|cut| {

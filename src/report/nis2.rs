@@ -49,6 +49,7 @@ pub(super) fn fields(report: &Report) -> Value {
         "final_report": {
             "due": "one month after the incident notification",
             "description": {
+                "times_to_check": report.timeline_findings.iter().map(|it| it.text.raw()).collect::<Value>(),
                 "first_access": report.exposure.first_access.as_ref().map(shown),
                 "access_cut": report.exposure.last_cut_off.as_ref().map(|cut| shown(&cut.what)),
                 "open_for_ms": report.exposure.open_for_ms,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Audience, Containment, Known, Report, WayBack,
-    export::{Kind, Noted},
+    export::{Export, Kind, Noted},
 };
 use crate::{
     journal::{
@@ -249,6 +249,37 @@ async fn baited(bait: &str) -> Report {
         }
     }
     report
+}
+
+/// Whoever reads a time reads that another cannot be right.
+#[tokio::test]
+async fn times_that_cannot_be_right_stand_in_every_form_for_every_reader() {
+    let case = tempfile::tempdir().unwrap();
+    let run = closed(case.path()).await;
+    let event = |message: &str, at: &str, kind| Noted {
+        message: message.into(),
+        datetime: at.parse().unwrap(),
+        timestamp_desc: "log".into(),
+        kind,
+    };
+    let noted = [
+        event("sign-in", "2023-12-12T04:50:00Z", Kind::Access),
+        event("mail sent", "2023-12-12T02:03:00Z", Kind::Effect),
+    ];
+    let export = Export::read_with(&run, &Known { noted: &noted, ..Known::actions(&|_| None) }).unwrap();
+    let report = export.report();
+    let (early, later) = ("2 h 47 min before the first access", "6 h 10 min before the start of the incident");
+    let mut forms: Vec<String> = READERS.into_iter().map(|audience| report.markdown_for(audience)).collect();
+    forms.extend(READERS.into_iter().map(|audience| report.html(audience).unwrap()));
+    forms.extend(READERS.into_iter().map(|audience| report.terminal_for(audience, 1000, false)));
+    forms.push(serde_json::to_string(report).unwrap());
+    forms.push(report.notification().to_string());
+    forms.push(export.timesketch(&|_| None));
+    for text in forms {
+        assert!(text.contains(early) && text.contains(later), "{text}");
+    }
+    let without = Report::read(&run).unwrap();
+    assert!(!without.markdown().contains("Times that cannot be right"));
 }
 
 const READERS: [Audience; 4] = [Audience::Owner, Audience::Technical, Audience::Management, Audience::Regulator];

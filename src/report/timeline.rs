@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    export::{Kind, Noted},
+    export::{Kind, Noted, TimelineFinding},
     text::{Block, Text},
     types::{Change, Report},
 };
@@ -117,6 +117,18 @@ pub(super) fn section(report: &Report, blocks: &mut Vec<Block>) {
     let count = report.timeline.len();
     let instead = Text::new().words(format!("{count} moments; `--as html` and `--as markdown` list them"));
     blocks.push(Block::Table { head: ["time (UTC)", "whose", "what", "line"], rows: rows.collect(), instead });
+}
+
+/// Times that cannot be right: whoever reads any other time here needs to know.
+pub(super) fn findings(report: &Report, blocks: &mut Vec<Block>) {
+    if report.timeline_findings.is_empty() {
+        return;
+    }
+    blocks.push(Block::Section("Times that cannot be right"));
+    let point = |it: &TimelineFinding| {
+        Block::Point(0, Text::new().loud("check", false).words(" ").said(it.text.line()).seq(it.seq))
+    };
+    blocks.extend(report.timeline_findings.iter().map(point));
 }
 
 /// What a moment says.

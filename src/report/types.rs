@@ -16,6 +16,8 @@ pub use super::{
     timeline::{Lane, Moment},
 };
 
+use super::export::TimelineFinding;
+
 /// Version of the report's JSON.
 pub(crate) const FORMAT: &str = "staunch.report/v1";
 
@@ -56,6 +58,8 @@ pub struct Report {
     pub method: Method,
     /// What happened when.
     pub timeline: Vec<Moment>,
+    /// Times that cannot be right.
+    pub timeline_findings: Vec<TimelineFinding>,
     /// What to look for elsewhere.
     pub indicators: Vec<Indicator>,
     /// What the actions counter.

@@ -30,8 +30,8 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
     let noted = args.noted.as_deref().map(read_noted).transpose()?.unwrap_or_default();
     let known = Known { meta: &meta, noted: &noted, marking: Some(args.tlp.label()) };
     let export = Export::read_with(&path, &known).or_fail(Exit::NotVerified)?;
-    for finding in export.lint(&noted) {
-        context.out.say(&format!("warning: {}", json_for_terminal(&finding.text)));
+    for finding in &export.report().timeline_findings {
+        context.out.say(&format!("warning: {}", finding.text.line()));
     }
     let form = match args.form {
         None if args.markdown => Some(ReportForm::Markdown),
@@ -46,7 +46,7 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
         Some(ReportForm::Html) => report.html(audience).or_fail(Exit::CouldNotRun)?,
         Some(ReportForm::Json) => json(report, audience)?,
         Some(ReportForm::Ocsf) => export.ocsf(&meta),
-        Some(ReportForm::Timesketch) => export.timesketch(&noted, &meta),
+        Some(ReportForm::Timesketch) => export.timesketch(&meta),
     };
     match &args.out {
         None => context.out.text(&text)?,

@@ -9,7 +9,8 @@ mod timesketch;
 
 use std::path::Path;
 
-pub use lint::{Kind, Noted, TimelineError, TimelineFinding, lint, noted};
+pub(super) use lint::lint;
+pub use lint::{Kind, Noted, TimelineError, TimelineFinding, noted};
 use serde_json::Value;
 
 use super::{Known, Report, ReportError};
@@ -22,6 +23,7 @@ use crate::{
 pub struct Export {
     pub(super) report: Report,
     pub(super) lines: Vec<Line>,
+    pub(super) noted: Vec<Noted>,
 }
 
 impl Export {
@@ -38,7 +40,8 @@ impl Export {
     /// # Errors
     /// When the folder has no header or no journal.
     pub fn read_with(run: &Path, known: &Known<'_>) -> Result<Self, ReportError> {
-        Ok(Self { report: Report::read_with(run, known)?, lines: History::salvage(run)?.lines })
+        let (report, lines) = (Report::read_with(run, known)?, History::salvage(run)?.lines);
+        Ok(Self { report, lines, noted: known.noted.to_vec() })
     }
 
     /// The report that it is made of.
@@ -53,13 +56,8 @@ impl Export {
 
     /// A Timesketch timeline, one event a line, with what a responder noted elsewhere put in its place. `meta` knows the
     /// actions' ids of ATT&CK and D3FEND, which become tags.
-    pub fn timesketch(&self, noted: &[Noted], meta: &dyn Fn(&str) -> Option<&'static Meta>) -> String {
-        lines(&timesketch::events(self, noted, meta))
-    }
-
-    /// What is wrong with the times that were noted, held against this run.
-    pub fn lint(&self, noted: &[Noted]) -> Vec<TimelineFinding> {
-        lint(noted, self.report.exposure.stated_start)
+    pub fn timesketch(&self, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> String {
+        lines(&timesketch::events(self, meta))
     }
 
     fn line(&self, seq: u64) -> Option<&Line> {

@@ -2,13 +2,14 @@
 
 use serde_json::Value;
 
-use super::{Export, Noted, lint, noted};
+use super::{Export, Noted, TimelineFinding, lint::lint, noted};
 use crate::{
     journal::{
         Record,
         testing::{Bench, USER, ended, small, target},
     },
     model::{Outcome, Target},
+    report::Known,
 };
 
 fn parsed(lines: &str) -> Vec<Value> {
@@ -16,9 +17,13 @@ fn parsed(lines: &str) -> Vec<Value> {
 }
 
 async fn export() -> Export {
+    export_with(&[]).await
+}
+
+async fn export_with(noted: &[Noted]) -> Export {
     let case = tempfile::tempdir().unwrap();
     let run = small(case.path(), "r1").await.close().await;
-    Export::read(&run).unwrap()
+    Export::read_with(&run, &Known { noted, ..Known::actions(&|_| None) }).unwrap()
 }
 
 #[tokio::test]
@@ -69,7 +74,7 @@ async fn ended_with(words: &str, target: Target) -> Export {
 #[tokio::test]
 async fn what_steers_a_terminal_is_escaped_and_the_value_stays() {
     let export = ended_with(HOSTILE, target("inbox-rule", HOSTILE, HOSTILE)).await;
-    for lines in [export.ocsf(&|_| None), export.timesketch(&[], &|_| None)] {
+    for lines in [export.ocsf(&|_| None), export.timesketch(&|_| None)] {
         assert!(!lines.contains(['\u{202e}', '\u{9b}']), "{lines:?}");
     }
     let events = parsed(&export.ocsf(&|_| None));
@@ -92,10 +97,10 @@ async fn names_are_those_of_the_tenant_whole_and_without_quotes() {
 
 #[tokio::test]
 async fn every_timesketch_event_has_its_three_fields_and_an_offset_in_order() {
-    let export = export().await;
     let text =
         r#"{"message":"sign-in","datetime":"2023-12-12T14:50:17+09:00","timestamp_desc":"Sign-in","kind":"access"}"#;
-    let events = parsed(&export.timesketch(&noted(text).unwrap(), &|_| None));
+    let export = export_with(&noted(text).unwrap()).await;
+    let events = parsed(&export.timesketch(&|_| None));
     let times: Vec<jiff::Timestamp> =
         events.iter().map(|event| event["datetime"].as_str().unwrap().parse().unwrap()).collect();
     assert!(times.is_sorted());
@@ -119,7 +124,7 @@ async fn no_line_of_the_journal_stands_before_what_led_to_it() {
                 *server_time += jiff::SignedDuration::from_mins(ahead);
             }
         }
-        let events = parsed(&export.timesketch(&[], &|_| None));
+        let events = parsed(&export.timesketch(&|_| None));
         let lines: Vec<u64> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
         assert!(lines.is_sorted(), "{ahead} min ahead: {lines:?}");
         let announced = events.iter().find(|event| event["data_type"] == "staunch:intent").unwrap();
@@ -143,17 +148,51 @@ fn the_mail_that_was_sent_nine_hours_before_the_intrusion_is_found() {
     ]
     .join("\n");
     let events = noted(&text).unwrap();
-    let found = lint(&events, None);
-    assert_eq!(found.iter().map(|it| it.event).collect::<Vec<_>>(), [3, 4]);
-    assert!(found[0].text.contains("8 h 47 min before the first access"), "{}", found[0].text);
-    assert!(found[0].text.contains("local time"));
+    let found = lint(&events, None, &[]);
+    assert_eq!(found.iter().map(|it| it.event).collect::<Vec<_>>(), [Some(3), Some(4)]);
+    assert!(said(&found[0]).contains("8 h 47 min before the first access"), "{found:?}");
+    assert!(said(&found[0]).contains("local time"));
     // With the times that were meant (JST is nine hours ahead).
     let meant = text.replace("05:03:00Z", "14:03:00Z").replace("05:12:00Z", "23:12:00+09:00");
-    assert_eq!(lint(&noted(&meant).unwrap(), None), []);
+    assert_eq!(lint(&noted(&meant).unwrap(), None, &[]), []);
     // The start that the playbook was given counts too.
     let stated = "2023-12-12T13:50:17Z".parse().ok();
-    assert_eq!(lint(&events[3..], stated).len(), 2);
-    assert_eq!(lint(&events[3..], None), []);
+    assert_eq!(lint(&events[3..], stated, &[]).len(), 2);
+    assert_eq!(lint(&events[3..], None, &[]), []);
+}
+
+fn said(finding: &TimelineFinding) -> &str {
+    finding.text.raw()
+}
+
+/// It makes the exposure nine hours longer, and the playbook looked only at what came after the start.
+#[test]
+fn an_access_before_the_start_that_was_stated_is_told() {
+    let event =
+        |at: &str| format!(r#"{{"message":"sign-in","datetime":"{at}","timestamp_desc":"log","kind":"access"}}"#);
+    let events = noted(&[event("2023-12-12T04:50:00Z"), event("2023-12-12T14:00:00Z")].join("\n")).unwrap();
+    let stated = "2023-12-12T13:50:00Z".parse().ok();
+    let found = lint(&events, stated, &[]);
+    assert_eq!(found.iter().map(|it| it.event).collect::<Vec<_>>(), [Some(0)]);
+    assert!(said(&found[0]).contains("9 h 0 min before the start of the incident that was stated"), "{found:?}");
+    assert_eq!(lint(&events, None, &[]), []);
+}
+
+/// A call before its announcement, an answer before its call: whoever orders by time would read it so.
+#[tokio::test]
+async fn a_line_that_is_dated_before_the_one_it_follows_is_told() {
+    let mut export = export().await;
+    assert_eq!(lint(&[], None, &export.lines), []);
+    let sent = export.lines.iter_mut().find(|line| matches!(line.record, Record::Sent { .. })).unwrap();
+    sent.t -= jiff::SignedDuration::from_mins(3);
+    let seq = sent.seq;
+    let found = lint(&[], None, &export.lines);
+    assert_eq!(found.iter().map(|it| it.seq).collect::<Vec<_>>(), [Some(seq)]);
+    assert!(said(&found[0]).contains("2 min before line") && said(&found[0]).contains("set back"), "{found:?}");
+    export.report.timeline_findings = found;
+    let events = parsed(&export.timesketch(&|_| None));
+    let event = events.iter().find(|event| event["seq"] == seq).unwrap();
+    assert!(event["tag"].as_array().unwrap().contains(&"time-to-check".into()) && event["to_check"].is_string());
 }
 
 #[test]
@@ -167,7 +206,6 @@ fn a_time_without_an_offset_is_refused() {
 /// Timesketch refuses a keyword of more than 32766 bytes, and takes a file of lines by its ending.
 #[tokio::test]
 async fn no_field_of_a_timesketch_event_is_too_long() {
-    let export = export().await;
     for long in ["\u{e0001}", "\u{1f600}", "x", "\u{202e}"] {
         let event = Noted {
             message: long.repeat(40_000),
@@ -175,7 +213,7 @@ async fn no_field_of_a_timesketch_event_is_too_long() {
             timestamp_desc: long.repeat(40_000),
             kind: super::Kind::Effect,
         };
-        let lines = export.timesketch(&[event], &|_| None);
+        let lines = export_with(&[event]).await.timesketch(&|_| None);
         for event in parsed(&lines) {
             for (key, value) in event.as_object().unwrap() {
                 let bytes = value.as_str().map_or(0, str::len);

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{Export, Noted};
+use super::{Export, TimelineFinding};
 use crate::{
     journal::{Line, Record},
     model::{ATTACK_VERSION, Catalog, D3FEND_VERSION, Meta, json_for_terminal},
@@ -19,20 +19,36 @@ use crate::{
 /// Longest text in characters: a keyword field over 32766 bytes is refused, and a character has at most four.
 const LONGEST: usize = 4000;
 
-pub(super) fn events(export: &Export, noted: &[Noted], meta: &dyn Fn(&str) -> Option<&'static Meta>) -> Vec<Value> {
+/// Tag of an event whose time cannot be right.
+const TO_CHECK: &str = "time-to-check";
+
+pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> Vec<Value> {
     let tags = tags(export, meta);
-    let of_line = |line| of_line(export, line, &tags);
+    let of_line = |line: &Line| {
+        let event = of_line(export, line, &tags)?;
+        Some((line.t, checked(event, export, |finding| finding.seq == Some(line.seq))))
+    };
     let mut events: Vec<(Timestamp, Value)> = export.lines.iter().filter_map(of_line).collect();
-    events.extend(noted.iter().map(|event| {
-        let message = cut(&event.message);
+    let noted = export.noted.iter().enumerate();
+    events.extend(noted.map(|(at, event)| {
         let value = json!({
-            "message": message, "datetime": event.datetime, "timestamp_desc": cut(&event.timestamp_desc),
-            "data_type": "staunch:noted", "kind": event.kind,
+            "message": cut(&event.message), "datetime": event.datetime, "timestamp_desc": cut(&event.timestamp_desc),
+            "data_type": "staunch:noted", "kind": event.kind, "tag": [],
         });
-        (event.datetime, value)
+        (event.datetime, checked(value, export, |finding| finding.event == Some(at)))
     }));
     events.sort_by_key(|(at, _)| *at);
     events.into_iter().map(|(_, event)| event).collect()
+}
+
+/// Marks an event whose time cannot be right, and says why.
+fn checked(mut event: Value, export: &Export, is_of: impl Fn(&TimelineFinding) -> bool) -> Value {
+    let mut found = export.report.timeline_findings.iter().filter(|finding| is_of(finding));
+    if let (Some(finding), Some(tags)) = (found.next(), event["tag"].as_array_mut()) {
+        tags.push(json!(TO_CHECK));
+        event["to_check"] = json!(cut(finding.text.raw()));
+    }
+    event
 }
 
 /// Ids of techniques and countermeasures by change.
@@ -46,7 +62,7 @@ fn tags(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> BTreeM
     changes.filter_map(of).collect()
 }
 
-fn of_line(export: &Export, line: &Line, tags: &BTreeMap<String, Vec<&'static str>>) -> Option<(Timestamp, Value)> {
+fn of_line(export: &Export, line: &Line, tags: &BTreeMap<String, Vec<&'static str>>) -> Option<Value> {
     let (message, desc) = match &line.record {
         Record::Approved { by, .. } => (format!("plan approved by {by}"), "Plan Approved"),
         Record::Intent { change, request, .. } => {
@@ -81,7 +97,7 @@ fn of_line(export: &Export, line: &Line, tags: &BTreeMap<String, Vec<&'static st
     if let Record::Intent { server_time, .. } = &line.record {
         value["server_time"] = json!(server_time);
     }
-    Some((line.t, value))
+    Some(value)
 }
 
 fn cut(text: &str) -> String {
