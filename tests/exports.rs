@@ -76,6 +76,10 @@ fn export(run: &Path, noted: &[Noted]) -> Export {
     Export::read_with(run, &Known { meta: &meta, noted, marking: Some("TLP:AMBER") }).unwrap()
 }
 
+fn strings(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
 fn parsed(lines: &str) -> Vec<Value> {
     lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -329,7 +333,7 @@ async fn each_reader_gets_their_sections() {
 #[tokio::test]
 async fn a_regulator_gets_the_fields_of_a_notification_and_null_for_what_nobody_knows() {
     let (_world, ran) = ran().await;
-    let fields = export(&ran.dir, &[]).report().notification();
+    let fields = export(&ran.dir, &[]).report().notification().unwrap();
     let at = |path: &str| fields.pointer(path).unwrap_or_else(|| panic!("{path}: {fields}")).clone();
     for path in [
         "/early_warning/suspected_unlawful_or_malicious",
@@ -378,8 +382,33 @@ async fn what_was_taken_back_is_exported_as_restored_and_enabled() {
     assert_eq!(activities(7001), BTreeSet::from(["Restore"]));
     assert_eq!(activities(3001), BTreeSet::from(["Enable"]));
     assert_eq!(activities(3004), BTreeSet::from(["Create", "Enable"]));
-    let report = export(&undone.dir, &[]);
-    let report = report.report();
+    for event in events.iter().filter(|event| event["class_uid"] == 7001) {
+        assert!(event.get("attacks").is_none(), "{event}");
+        assert!(event["message"].as_str().unwrap().starts_with("Take back: "), "{event}");
+        assert!(event["remediation"]["desc"].as_str().unwrap().starts_with("Take back: "), "{event}");
+        let tactics = event["countermeasures"].as_array().into_iter().flatten().map(|it| &it["d3f_tactic"]["name"]);
+        assert!(tactics.into_iter().all(|tactic| tactic == "Restore"), "{event}");
+    }
+    let unlocked = |event: &&Value| event["countermeasures"][0]["d3f_technique"]["uid"] == "D3-ULA";
+    assert!(events.iter().any(|event| unlocked(&event) && event["observables"][0]["type_id"] == 31));
+    let undo = export(&undone.dir, &[]);
+    let tags: BTreeSet<String> =
+        parsed(&undo.timesketch(&meta)).iter().flat_map(|event| strings(&event["tag"])).collect();
+    assert_eq!(tags, BTreeSet::from(["D3-RUAA".to_owned(), "D3-ULA".to_owned()]));
+    let report = undo.report();
+    assert_eq!(report.notification(), None, "an undo mitigates nothing");
+    assert!(report.techniques.is_empty());
+    // No reader is told that an account which was just let in again was blocked.
+    for audience in [Audience::Owner, Audience::Technical, Audience::Management, Audience::Regulator] {
+        for text in
+            [report.markdown_for(audience), report.terminal_for(audience, 200, false), report.html(audience).unwrap()]
+        {
+            assert!(!text.contains("Block sign-in") && !text.contains("NIS2"), "{text}");
+            assert!(text.contains("Taken back"), "{text}");
+            assert!(audience == Audience::Technical || text.contains("Take back: block sign-in"), "{text}");
+        }
+    }
+    assert!(report.markdown().contains("**done** take back block: user"), "{}", report.markdown());
     assert!(report.intrusion.is_empty() && report.indicators.is_empty());
     let owner = report.markdown_for(Audience::Owner);
     assert!(owner.contains("was taken back as far as it can be") && !owner.contains("What is known of the intrusion"));

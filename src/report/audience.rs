@@ -1,7 +1,7 @@
 //! Who reads a report, and so which sections stand in it. The facts are the same for all.
 
 use super::{
-    intrusion, nis2, response, sections,
+    intrusion, response, sections,
     text::{Block, Text},
     timeline,
     types::Report,
@@ -58,7 +58,7 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
             sections::status(&report.status, true, &mut blocks);
             intrusion::section(report, &mut blocks);
             timeline::findings(report, &mut blocks);
-            response::response(&report.accounts, &mut blocks);
+            response::response(report, &mut blocks);
             response::left_alone(report, &mut blocks);
             response::not_done(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
@@ -118,8 +118,10 @@ pub(super) fn appendices(report: &Report, audience: Audience) -> Vec<Block> {
             timeline::section(report, &mut blocks);
             intrusion::indicator_section(report, &mut blocks);
             intrusion::technique_section(report, &mut blocks);
-            blocks.push(Block::Section("Fields of a notification (NIS2, Article 23)"));
-            blocks.push(Block::Listing(nis2::fields(report)));
+            if let Some(fields) = report.notification() {
+                blocks.push(Block::Section("Fields of a notification (NIS2, Article 23)"));
+                blocks.push(Block::Listing(fields));
+            }
         }
     }
     blocks

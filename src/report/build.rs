@@ -155,6 +155,7 @@ fn change(id: &str, planned: Option<&Planned>, facts: &Facts) -> Change {
         stage: planned.map(|planned| planned.stage.clone()),
         step: planned.map(|planned| planned.step.clone()),
         action: plan.map(|change| change.action.clone()),
+        title: None,
         target: ended.map(|ended| &ended.target).or(plan.map(|change| &change.target)).cloned(),
         note: plan.map(|change| change.note.clone()).filter(|note| !note.raw().is_empty()),
         snapshot: facts.snapshot,

@@ -76,12 +76,8 @@ impl PlanFile {
     /// All steps in order.
     pub(super) fn steps(&self) -> impl Iterator<Item = types::Step> {
         self.plan.stages.iter().flat_map(|stage| {
-            let of = |step: &Step| types::Step {
-                stage: stage.id.clone(),
-                id: step.id.clone(),
-                action: step.action.clone(),
-                title: None,
-            };
+            let of =
+                |step: &Step| types::Step { stage: stage.id.clone(), id: step.id.clone(), action: step.action.clone() };
             stage.steps.iter().map(of)
         })
     }

@@ -273,7 +273,7 @@ async fn times_that_cannot_be_right_stand_in_every_form_for_every_reader() {
     forms.extend(READERS.into_iter().map(|audience| report.html(audience).unwrap()));
     forms.extend(READERS.into_iter().map(|audience| report.terminal_for(audience, 1000, false)));
     forms.push(serde_json::to_string(report).unwrap());
-    forms.push(report.notification().to_string());
+    forms.push(report.notification().unwrap().to_string());
     forms.push(export.timesketch(&|_| None));
     for text in forms {
         assert!(text.contains(early) && text.contains(later), "{text}");

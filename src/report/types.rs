@@ -75,8 +75,6 @@ pub struct Step {
     pub id: String,
     /// Its action.
     pub action: String,
-    /// What the action says that it does.
-    pub title: Option<String>,
 }
 
 /// How far the run came.
@@ -179,6 +177,8 @@ pub struct Change {
     pub step: Option<String>,
     /// Action.
     pub action: Option<String>,
+    /// What the action says that it does, or that it is taken back.
+    pub title: Option<String>,
     /// The object; under its new id where it moved.
     pub target: Option<Target>,
     /// What it was found by.

@@ -72,7 +72,12 @@ fn meta(action: &str) -> Option<&'static Meta> {
 
 fn json(report: &Report, audience: Audience) -> Result<String, Failure> {
     match audience {
-        Audience::Regulator => pretty(&report.notification()),
+        Audience::Regulator => match (report.notification(), &report.status.undo_of) {
+            (Some(fields), _) => pretty(&fields),
+            (None, undone) => Err(Failure::usage("failed to make a notification: an undo mitigates nothing").hint(
+                format!("report the run that it takes back, {}", undone.as_deref().unwrap_or("which is not named")),
+            )),
+        },
         _ => pretty(report),
     }
 }

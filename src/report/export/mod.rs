@@ -13,7 +13,7 @@ pub(super) use lint::lint;
 pub use lint::{Kind, Noted, TimelineError, TimelineFinding, noted};
 use serde_json::Value;
 
-use super::{Known, Report, ReportError};
+use super::{Known, Report, ReportError, labels::Labels};
 use crate::{
     journal::{History, Line},
     model::{Meta, json_for_terminal},
@@ -58,6 +58,10 @@ impl Export {
     /// actions' ids of ATT&CK and D3FEND, which become tags.
     pub fn timesketch(&self, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> String {
         lines(&timesketch::events(self, meta))
+    }
+
+    fn labels(&self, meta: &'static Meta) -> Labels {
+        Labels { meta, mode: self.report.status.mode }
     }
 
     fn line(&self, seq: u64) -> Option<&Line> {

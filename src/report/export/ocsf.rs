@@ -11,7 +11,10 @@ use super::Export;
 use crate::{
     journal::{Line, Mode, SentOutcome},
     model::{ATTACK_VERSION, Catalog, D3FEND_VERSION, Effect, Meta, Outcome, Target, defence},
-    report::types::{CallMade, Change},
+    report::{
+        labels::Labels,
+        types::{CallMade, Change},
+    },
 };
 
 /// The version of OCSF that the events are of.
@@ -54,8 +57,8 @@ pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Met
     let changes = export.report.accounts.iter().flat_map(|account| &account.changes);
     changes
         .flat_map(|change| {
-            let meta = change.action.as_deref().and_then(meta);
-            Writer { export, change, meta }.events()
+            let labels = change.action.as_deref().and_then(meta).map(|meta| export.labels(meta));
+            Writer { export, change, labels }.events()
         })
         .collect()
 }
@@ -64,7 +67,7 @@ pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Met
 struct Writer<'a> {
     export: &'a Export,
     change: &'a Change,
-    meta: Option<&'static Meta>,
+    labels: Option<Labels>,
 }
 
 impl Writer<'_> {
@@ -121,15 +124,15 @@ impl Writer<'_> {
 
     fn remediation(&self, line: &Line, outcome: Outcome) -> Value {
         let mut event = self.base(line, remediation(self.tactic()));
-        let labels = |catalog: Catalog| self.meta.map(|meta| catalog.ids(meta)).unwrap_or_default();
+        let labels = |catalog: Catalog| self.labels.map(|labels| labels.ids(catalog)).unwrap_or_default();
         put(&mut event, "command_uid", json!(self.change.id));
-        put(&mut event, "countermeasures", labels(Catalog::D3fend).iter().map(|id| countermeasure(id)).collect());
-        let desc = self.meta.map_or("a change of the plan", |meta| meta.title);
+        put_some(&mut event, "countermeasures", labels(Catalog::D3fend).into_iter().map(countermeasure));
+        let desc = self.change.title.as_deref().unwrap_or("a change of the plan");
         put(&mut event, "remediation", json!({ "desc": desc }));
         put(&mut event, "message", json!(format!("{desc}: {}", outcome.word())));
         put(&mut event, "observables", self.change.target.iter().map(observable).collect());
         // `attacks` is of this profile.
-        put(&mut event, "attacks", labels(Catalog::Attack).iter().map(|id| attack(id)).collect());
+        put_some(&mut event, "attacks", labels(Catalog::Attack).into_iter().map(attack));
         if let Some(metadata) = event.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("profiles".to_owned(), json!(["security_control"]));
         }
@@ -146,7 +149,7 @@ impl Writer<'_> {
 
     /// D3FEND's tactic: that of the action's first technique; what is taken back is restored.
     fn tactic(&self) -> Activity {
-        let first = self.meta.and_then(|meta| meta.d3fend.first()).and_then(|id| defence(id));
+        let first = self.labels.and_then(|labels| defence(labels.ids(Catalog::D3fend).first()?));
         match first.map(|defence| defence.tactic) {
             _ if self.is_undo() => (3, "Restore"),
             Some("Isolate") => (1, "Isolate"),
@@ -192,7 +195,7 @@ impl Writer<'_> {
     }
 
     fn entity_activity(&self) -> Activity {
-        match (self.meta.map(|meta| meta.effect), self.is_undo()) {
+        match (self.labels.map(|labels| labels.meta.effect), self.is_undo()) {
             (Some(Effect::Remove), false) => (4, "Delete"),
             (Some(Effect::Remove), true) => (1, "Create"),
             (Some(Effect::Disable | Effect::Cut), false) => (9, "Disable"),
@@ -288,6 +291,14 @@ fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map.into_iter().filter(|(_, value)| !value.is_null()).collect(),
         _ => Map::new(),
+    }
+}
+
+/// A list, where there is anything in it.
+fn put_some(event: &mut Map<String, Value>, key: &str, values: impl Iterator<Item = Value>) {
+    let values: Vec<Value> = values.collect();
+    if !values.is_empty() {
+        put(event, key, Value::Array(values));
     }
 }
 

@@ -47,7 +47,7 @@ async fn every_ocsf_event_has_what_its_class_requires() {
             assert!(keys.iter().all(|key| !event[*key].is_null()), "{event}");
         }
     };
-    required(7001, &["command_uid", "countermeasures", "status_id", "observables"]);
+    required(7001, &["command_uid", "remediation", "status_id", "observables"]);
     required(3001, &["user", "actor"]);
     required(3004, &["entity", "comment", "actor"]);
     required(6003, &["api", "actor", "src_endpoint"]);

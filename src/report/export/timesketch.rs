@@ -23,9 +23,9 @@ const LONGEST: usize = 4000;
 const TO_CHECK: &str = "time-to-check";
 
 pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> Vec<Value> {
-    let tags = tags(export, meta);
+    let changes = named(export, meta);
     let of_line = |line: &Line| {
-        let event = of_line(export, line, &tags)?;
+        let event = of_line(export, line, &changes)?;
         Some((line.t, checked(event, export, |finding| finding.seq == Some(line.seq))))
     };
     let mut events: Vec<(Timestamp, Value)> = export.lines.iter().filter_map(of_line).collect();
@@ -51,18 +51,24 @@ fn checked(mut event: Value, export: &Export, is_of: impl Fn(&TimelineFinding) -
     event
 }
 
-/// Ids of techniques and countermeasures by change.
-fn tags(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> BTreeMap<String, Vec<&'static str>> {
+/// What a change is called, and its ids of techniques and countermeasures.
+struct Named {
+    title: String,
+    tags: Vec<&'static str>,
+}
+
+fn named(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> BTreeMap<String, Named> {
     let changes = export.report.accounts.iter().flat_map(|account| &account.changes);
     let of = |change: &Change| {
-        let meta = meta(change.action.as_deref()?)?;
-        let ids = Catalog::ALL.into_iter().flat_map(|catalog| catalog.ids(meta)).copied();
-        Some((change.id.clone(), ids.collect()))
+        let labels = export.labels(meta(change.action.as_deref()?)?);
+        let tags = Catalog::ALL.into_iter().flat_map(|catalog| labels.ids(catalog)).collect();
+        Some((change.id.clone(), Named { title: labels.title(), tags }))
     };
     changes.filter_map(of).collect()
 }
 
-fn of_line(export: &Export, line: &Line, tags: &BTreeMap<String, Vec<&'static str>>) -> Option<Value> {
+fn of_line(export: &Export, line: &Line, changes: &BTreeMap<String, Named>) -> Option<Value> {
+    let named = line.record.change().and_then(|change| changes.get(change));
     let (message, desc) = match &line.record {
         Record::Approved { by, .. } => (format!("plan approved by {by}"), "Plan Approved"),
         Record::Intent { change, request, .. } => {
@@ -74,7 +80,8 @@ fn of_line(export: &Export, line: &Line, tags: &BTreeMap<String, Vec<&'static st
         }
         Record::Ended { change, outcome, reason, target, .. } => {
             let (kind, name) = (&target.kind, target.name.term());
-            (format!("{change} {} on {kind} {name}: {reason}", outcome.word()), "Change Ended")
+            let title = named.map(|named| format!("{}: ", named.title)).unwrap_or_default();
+            (format!("{change} {title}{} on {kind} {name}: {reason}", outcome.word()), "Change Ended")
         }
         Record::Resumed { by, .. } => (format!("run resumed by {by}"), "Run Resumed"),
         Record::RunOpened { .. } => ("run opened".to_owned(), "Run Opened"),
@@ -90,7 +97,7 @@ fn of_line(export: &Export, line: &Line, tags: &BTreeMap<String, Vec<&'static st
         "case": export.report.status.case,
         "seq": line.seq,
         "change": line.record.change(),
-        "tag": line.record.change().and_then(|change| tags.get(change)).cloned().unwrap_or_default(),
+        "tag": named.map(|named| named.tags.clone()).unwrap_or_default(),
         "attack_version": ATTACK_VERSION,
         "d3fend_version": D3FEND_VERSION,
     });
