@@ -22,8 +22,9 @@ use serde_json::Value;
 use staunch::{
     actions::REGISTRY,
     model::Meta,
+    plan::{Discovery, Picks, PlanFile, Selection},
     report::{
-        Audience, Known,
+        Audience, Known, Technique,
         export::{Export, Noted, noted},
     },
 };
@@ -33,6 +34,7 @@ schema: staunch/v1
 id: exported
 version: 1.0.0
 title: A run to be handed on
+counters: {attack: [T1557, T1539], coun7er: [CM0071]}
 inputs:
   users: {type: users, min: 1}
   incident_start: {type: timestamp}
@@ -64,12 +66,24 @@ fn meta(action: &str) -> Option<&'static Meta> {
 }
 
 async fn ran() -> (World, Ran) {
+    ran_with(World::pick_planted).await
+}
+
+/// The incident's playbook; `choose` picks of what was found.
+async fn ran_with(choose: impl FnOnce(&World, &Discovery) -> Picks) -> (World, Ran) {
     let world = World::aitm().await;
     let victim = Value::from(vec![world.victim()]);
     let start = Value::from("2023-12-12T13:50:17Z");
-    let file = world.plan(&bind(PLAYBOOK, &[("users", victim), ("incident_start", start)])).await;
-    let ran = world.run(file).await;
+    let bound = bind(PLAYBOOK, &[("users", victim), ("incident_start", start)]);
+    let mut plan = world.plan_with(&bound, |discovery| choose(&world, discovery)).await.plan().clone();
+    plan.playbook.as_mut().unwrap().text = PLAYBOOK.to_owned();
+    let ran = world.run(PlanFile::freeze(plan).unwrap()).await;
     (world, ran)
+}
+
+/// Of what was found, nothing.
+fn none(_: &World, discovery: &Discovery) -> Picks {
+    discovery.questions().into_iter().map(|question| (question.step, Selection::Ids(BTreeSet::new()))).collect()
 }
 
 fn export(run: &Path, noted: &[Noted]) -> Export {
@@ -352,6 +366,39 @@ async fn a_regulator_gets_the_fields_of_a_notification_and_null_for_what_nobody_
     assert_eq!(applied.as_array().unwrap().len(), ran.outcomes().len());
     assert!(applied.as_array().unwrap().iter().all(|it| it["journal_line"].is_u64()), "{applied}");
     assert_eq!(at("/final_report/description/contained"), "yes");
+}
+
+/// Nothing of the intruder was found: a report that names what each step could have countered invents it.
+#[tokio::test]
+async fn only_what_a_change_counters_is_named_and_the_playbooks_words_stand_apart() {
+    let (_world, ran) = ran_with(none).await;
+    let export = export(&ran.dir, &[]);
+    let report = export.report();
+    let ids = |of: &[Technique]| -> Vec<String> { of.iter().map(|it| it.id.clone()).collect() };
+    let countered = ids(&report.techniques);
+    for id in ["T1078.004", "T1539", "CM0033"] {
+        assert!(countered.iter().any(|it| it == id), "{countered:?}");
+    }
+    for id in ["T1098.005", "T1114.003", "T1564.008", "T1528", "T1671", "T1557"] {
+        assert!(countered.iter().all(|it| it != id), "{id}: {countered:?}");
+    }
+    assert_eq!(ids(&report.playbook_counters), ["T1557", "T1539", "CM0071"]);
+    let fields = report.notification().unwrap();
+    let of = |path: &str| -> Vec<String> {
+        let list = fields.pointer(path).and_then(Value::as_array).unwrap_or_else(|| panic!("{path}: {fields}"));
+        list.iter().map(|it| it["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let threat = "/final_report/type_of_threat_or_root_cause";
+    assert_eq!(of(&format!("{threat}/techniques_that_the_playbook_counters")), ["T1557", "T1539"]);
+    assert!(!fields.pointer(threat).unwrap().to_string().contains("T1110"), "{fields}");
+    assert!(of("/final_report/techniques_that_the_mitigation_counters").contains(&"T1539".to_owned()));
+    let markdown = report.markdown_for(Audience::Regulator);
+    let stated = markdown.split("what the playbook states").nth(1).unwrap();
+    assert!(stated.contains("`T1557` Adversary-in-the-Middle"), "{markdown}");
+    let remedies = parsed(&export.ocsf(&meta)).into_iter().filter(|event| event["class_uid"] == 7001);
+    for event in remedies {
+        assert_eq!(strings(&event["unmapped"]["playbook_counters"]), ["T1557", "T1539", "CM0071"]);
+    }
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     gather::{ChangeFacts, Facts, denied},
+    intrusion,
     plan::{Placed, PlanFile},
     types::{
         Account, Change, Clock, Containment, Exhibit, Exposure, FORMAT, LeftAlone, Method, NotPlanned, Proof, Report,
@@ -81,6 +82,7 @@ pub(super) fn report(
         timeline_findings: Vec::new(),
         indicators: Vec::new(),
         techniques: Vec::new(),
+        playbook_counters: intrusion::stated(&file.counters()),
     }
 }
 

@@ -147,7 +147,7 @@ impl Report {
         if mode == Mode::Apply {
             self.intrusion = intrusion::traces(self, known);
             self.indicators = intrusion::indicators(self);
-            self.techniques = intrusion::techniques(&self.steps, known);
+            self.techniques = intrusion::techniques(self, known);
         }
     }
 }

@@ -4,8 +4,8 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::types::{Containment, Report};
-use crate::model::Outcome;
+use super::types::{Containment, Report, Technique};
+use crate::model::{Catalog, Outcome};
 
 /// An early warning is due 24 hours after becoming aware, a notification 72 hours: Article 23(4)(a) and (b).
 const EARLY: SignedDuration = SignedDuration::from_hours(24);
@@ -30,8 +30,6 @@ pub(super) fn fields(report: &Report) -> Value {
     });
     let open: Vec<Value> = open.collect();
     let indicators = report.indicators.iter().map(|it| json!({"kind": it.kind, "id": it.id, "name": it.name.term()}));
-    let threat = report.techniques.iter().filter(|it| it.catalog == crate::model::Catalog::Attack.name());
-    let threat = threat.map(|it| json!({"id": it.id, "name": it.name, "attack_version": it.version}));
     json!({
         "directive": "(EU) 2022/2555, Article 23(4)",
         "became_aware": null,
@@ -57,13 +55,22 @@ pub(super) fn fields(report: &Report) -> Value {
                 "contained": contained(status.containment),
                 "severity": null, "impact": null,
             },
-            "type_of_threat_or_root_cause": {"techniques_countered": threat.collect::<Value>(), "root_cause": null},
+            // The case that the playbook was written for is stated by who chose it; nothing else is known of the threat.
+            "type_of_threat_or_root_cause": {
+                "techniques_that_the_playbook_counters": techniques(&report.playbook_counters), "root_cause": null,
+            },
             "mitigation_applied": applied,
+            "techniques_that_the_mitigation_counters": techniques(&report.techniques),
             "mitigation_ongoing": {"changes": open, "requests": report.requests},
             "cross_border_impact": null,
         },
         "record": {"run": status.run_id, "verdict": status.verdict.word(), "head_sha256": status.head},
     })
+}
+
+fn techniques(of: &[Technique]) -> Value {
+    let attack = of.iter().filter(|it| it.catalog == Catalog::Attack.name());
+    attack.map(|it| json!({"id": it.id, "name": it.name, "attack_version": it.version})).collect()
 }
 
 fn shown(at: &Timestamp) -> String {

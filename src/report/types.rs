@@ -62,8 +62,10 @@ pub struct Report {
     pub timeline_findings: Vec<TimelineFinding>,
     /// What to look for elsewhere.
     pub indicators: Vec<Indicator>,
-    /// What the actions counter.
+    /// What the changes that hold counter, whether or not it was used here.
     pub techniques: Vec<Technique>,
+    /// What the playbook states that it counters: the case that it was written for.
+    pub playbook_counters: Vec<Technique>,
 }
 
 /// A step of the plan.

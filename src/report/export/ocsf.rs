@@ -139,6 +139,8 @@ impl Writer<'_> {
         if let Some(unmapped) = event.get_mut("unmapped").and_then(Value::as_object_mut) {
             unmapped.insert("coun7er".to_owned(), json!(labels(Catalog::Coun7er)));
             unmapped.insert("itm".to_owned(), json!(labels(Catalog::Itm)));
+            let stated = self.export.report.playbook_counters.iter().map(|it| it.id.as_str());
+            unmapped.insert("playbook_counters".to_owned(), stated.collect());
         }
         let status = match outcome {
             Outcome::DoneWillRevert => (4, "Partial"),
