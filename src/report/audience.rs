@@ -55,7 +55,7 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
     let mut blocks = vec![Block::Title(Text::new().said(&report.title))];
     match audience {
         Audience::Technical => {
-            sections::status(&report.status, true, &mut blocks);
+            sections::status(report, true, &mut blocks);
             intrusion::section(report, &mut blocks);
             timeline::findings(report, &mut blocks);
             response::response(report, &mut blocks);
@@ -72,7 +72,7 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
                 Mode::Apply => OPENING,
                 Mode::Undo => OPENING_OF_UNDO,
             })));
-            sections::status(&report.status, false, &mut blocks);
+            sections::status(report, false, &mut blocks);
             intrusion::section(report, &mut blocks);
             timeline::findings(report, &mut blocks);
             response::brief(report, &mut blocks);
@@ -81,7 +81,7 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
             sections::requests(report, &mut blocks);
         }
         Audience::Management => {
-            sections::status(&report.status, false, &mut blocks);
+            sections::status(report, false, &mut blocks);
             timeline::findings(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
             response::not_done(report, &mut blocks);
@@ -89,7 +89,7 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
             response::brief(report, &mut blocks);
         }
         Audience::Regulator => {
-            sections::status(&report.status, false, &mut blocks);
+            sections::status(report, false, &mut blocks);
             intrusion::section(report, &mut blocks);
             timeline::findings(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);

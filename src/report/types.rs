@@ -295,8 +295,10 @@ pub struct Exposure {
     pub last_cut_off_ms: Option<u64>,
     /// From the start of the run until everything was verified, in milliseconds.
     pub contained_ms: Option<u64>,
-    /// Until when access tokens that were out already may be accepted.
+    /// Until about when access tokens that were out already may be accepted.
     pub tokens_until: Option<Timestamp>,
+    /// Until when at the latest: for those of continuous access evaluation, where a service does not refuse them before.
+    pub tokens_at_the_latest: Option<Timestamp>,
     /// The first access of the intruder that was stated or noted.
     pub first_access: Option<Timestamp>,
     /// From that to the last cut, in milliseconds.

@@ -112,6 +112,12 @@ fn an_edited_record_is_exit_5() {
     let ended = lab.staunch(&["audit", "verify", &run]);
     assert_eq!(ended.code, Some(5), "{}", ended.text());
     assert!(ended.stdout.starts_with("broken"), "{}", ended.stdout);
+    for form in ["html", "markdown", "json", "ocsf", "timesketch"] {
+        let ended = lab.staunch(&["report", &run, "--as", form]);
+        assert_eq!(ended.code, Some(5), "{form}: {}", ended.stderr);
+        assert!(ended.stderr.contains("warning: the record does not verify"), "{form}: {}", ended.stderr);
+        assert!(!ended.stdout.is_empty(), "{form}: what it says is shown all the same");
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
+    journal::Verdict,
     model::{Meta, json_for_terminal},
     report::{
         Audience, Known, Report,
@@ -51,6 +52,11 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
     match &args.out {
         None => context.out.text(&text)?,
         Some(file) => write(context, file, &text)?,
+    }
+    if report.status.verdict == Verdict::Broken {
+        let run = &args.run;
+        context.out.say(&format!("warning: the record does not verify; `staunch audit verify {run}` says in what"));
+        return Ok(Exit::NotVerified);
     }
     Ok(Exit::Ok)
 }

@@ -116,7 +116,7 @@ impl Writer<'_> {
                 "log_name": "staunch journal",
             },
             "unmapped": {
-                "change": change.id, "case": status.case,
+                "change": change.id, "case": status.case, "verdict": status.verdict.word(),
                 "journal": {"line": line.seq, "previous_line_sha256": line.prev},
             },
         }))

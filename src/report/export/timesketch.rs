@@ -95,6 +95,7 @@ fn of_line(export: &Export, line: &Line, changes: &BTreeMap<String, Named>) -> O
         "data_type": format!("staunch:{}", line.record.kind()),
         "run": export.report.status.run_id,
         "case": export.report.status.case,
+        "verdict": export.report.status.verdict.word(),
         "seq": line.seq,
         "change": line.record.change(),
         "tag": named.map(|named| named.tags.clone()).unwrap_or_default(),
