@@ -219,6 +219,11 @@ fn a_report_has_many_forms_and_readers() {
         Some(50),
         "a report in `derived` is no part of the record"
     );
+    let beside = format!("case/runs/{run}/report.html");
+    let refused = lab.staunch(&["report", &run, "--as", "html", "--out", &beside]);
+    assert_eq!(refused.code, Some(2), "{}", refused.text());
+    assert!(refused.stderr.contains("derived"), "{}", refused.stderr);
+    assert_eq!(lab.staunch(&["audit", "verify", &run]).code, Some(50), "the record still verifies");
     assert_eq!(lab.staunch(&["report", &run, "--as", "timesketch", "--out", "t.json"]).code, Some(2));
     report(&["--as", "timesketch", "--out", "t.jsonl"]);
     let again = lab.staunch(&["report", &run, "--as", "html", "--out", "report.html"]);

@@ -1,11 +1,7 @@
 //! `report`: the incident report of a run, from its folder alone, for a reader and in a form; or its export for another
 //! program.
 
-use std::{
-    fs::{self, File},
-    io::Write as _,
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use serde::Serialize;
 
@@ -14,6 +10,7 @@ use crate::{
     cli::{
         Context,
         args::{ReportArgs, ReportForm},
+        derived,
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
@@ -51,7 +48,11 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
     };
     match &args.out {
         None => context.out.text(&text)?,
-        Some(file) => write(context, file, &text)?,
+        Some(file) => {
+            derived::write(file, &text)?;
+            let shown = file.display();
+            context.out.say(&format!("written to {shown}; it is derived from the run's folder, and no evidence"));
+        }
     }
     if report.status.verdict == Verdict::Broken {
         let run = &args.run;
@@ -92,17 +93,6 @@ fn pretty(value: &impl Serialize) -> Result<String, Failure> {
     let json = serde_json::to_string_pretty(value);
     let json = json.map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to write JSON: {error}")))?;
     Ok(json_for_terminal(&json))
-}
-
-fn write(context: &Context, file: &Path, text: &str) -> Result<(), Failure> {
-    let shown = file.display();
-    let derived = file.parent().filter(|folder| folder.ends_with("derived"));
-    let made = derived.map_or(Ok(()), fs::create_dir_all);
-    let written =
-        made.and_then(|()| File::create_new(file)).and_then(|mut out| writeln!(out, "{}", text.trim_end_matches('\n')));
-    written.map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to write the report {shown}: {error}")))?;
-    context.out.say(&format!("written to {shown}; it is derived from the run's folder, and no evidence"));
-    Ok(())
 }
 
 fn read_noted(path: &Path) -> Result<Vec<Noted>, Failure> {
