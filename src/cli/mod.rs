@@ -8,6 +8,7 @@ mod config;
 mod connect;
 mod custody;
 mod decide;
+mod derived;
 mod execute;
 mod exit;
 mod hygiene;

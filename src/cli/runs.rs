@@ -17,7 +17,7 @@ use crate::{
 /// The folder of a run that was given as a path, an id, or the beginning of one.
 pub(crate) fn find(context: &Context, run: &str) -> Result<PathBuf, Failure> {
     let path = Path::new(run);
-    if path.join("run.json").is_file() {
+    if is_run(path) {
         return Ok(path.to_owned());
     }
     let runs = context.global.case.join("runs");
@@ -28,6 +28,11 @@ pub(crate) fn find(context: &Context, run: &str) -> Result<PathBuf, Failure> {
         _ => Err(Failure::usage(format!("there is no run {run}, neither as a folder nor in {}", runs.display()))
             .hint("say --case DIR if the case is elsewhere")),
     }
+}
+
+/// Whether this is a run's folder.
+pub(crate) fn is_run(path: &Path) -> bool {
+    path.join("run.json").is_file()
 }
 
 /// The id of the case's newest run: ids begin with the time.

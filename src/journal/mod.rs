@@ -35,7 +35,7 @@ pub use checkpoint::Anchor;
 pub use custody::{Custody, CustodyError, Handled, Handling, custody_of, note_custody, read_custody};
 pub use error::JournalError;
 pub use evidence::read_head;
-pub(crate) use folder::SEAL_NOTE;
+pub(crate) use folder::{DERIVED, SEAL_NOTE};
 pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool};
 pub use hash::sha256_hex;
 #[doc(hidden)]

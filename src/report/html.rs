@@ -143,6 +143,8 @@ fn tiles(report: &Report) -> Vec<Tile> {
     let mut add = |name, value: Option<String>| {
         tiles.extend(value.map(|value| Tile { name, value, look: "" }));
     };
+    let left = report.left_alone.len();
+    add("found and left alone", (left > 0).then(|| left.to_string()));
     add("way in open for", exposure.open_for_ms.map(sections::long));
     add("run to last cut-off", exposure.last_cut_off_ms.map(sections::seconds));
     add("run to contained", exposure.contained_ms.map(sections::seconds));

@@ -1,15 +1,16 @@
 //! What is known of the intrusion: what was looked at and found, what was noted from logs, and what nobody examined; with
 //! indicators to look for elsewhere, and the techniques that were countered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::{
     Known,
     export::{Kind, Noted},
+    labels::Labels,
     text::{Block, Text},
-    types::{Change, LeftAlone, Report, Step},
+    types::{Change, LeftAlone, Report},
 };
 use crate::model::{Catalog, Outcome, Target, Untrusted};
 
@@ -92,7 +93,8 @@ pub struct Technique {
     pub id: String,
     /// `Steal Web Session Cookie`
     pub name: Option<String>,
-    /// The actions that counter it.
+    /// The actions whose changes hold and counter it; none for what the playbook states.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
 }
 
@@ -201,31 +203,36 @@ fn defanged(text: &str) -> String {
     text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
-/// Every id that the run's actions bear, once.
-pub(super) fn techniques(steps: &[Step], known: &Known<'_>) -> Vec<Technique> {
-    let mut found: Vec<Technique> = Vec::new();
-    for catalog in Catalog::ALL {
-        let mut of_catalog: Vec<Technique> = Vec::new();
-        for step in steps {
-            let ids = (known.meta)(&step.action).map(|meta| catalog.ids(meta)).unwrap_or_default();
-            for id in ids {
-                match of_catalog.iter_mut().find(|technique| technique.id == *id) {
-                    Some(technique) if technique.actions.contains(&step.action) => {}
-                    Some(technique) => technique.actions.push(step.action.clone()),
-                    None => of_catalog.push(Technique {
-                        catalog: catalog.name().to_owned(),
-                        version: catalog.version().map(str::to_owned),
-                        id: (*id).to_owned(),
-                        name: catalog.name_of(id).map(str::to_owned),
-                        actions: vec![step.action.clone()],
-                    }),
-                }
+/// The ids of the changes that hold, each once.
+pub(super) fn techniques(report: &Report, known: &Known<'_>) -> Vec<Technique> {
+    let mode = report.status.mode;
+    let changes = report.accounts.iter().flat_map(|account| &account.changes);
+    let holds = changes.filter(|change| change.outcome.is_some_and(Outcome::holds));
+    let actions: BTreeSet<&str> = holds.filter_map(|change| change.action.as_deref()).collect();
+    let mut found: BTreeMap<(Catalog, &str), Vec<String>> = BTreeMap::new();
+    for (action, meta) in actions.into_iter().filter_map(|action| Some((action, (known.meta)(action)?))) {
+        for catalog in Catalog::ALL {
+            for id in (Labels { meta, mode }).ids(catalog) {
+                found.entry((catalog, id)).or_default().push(action.to_owned());
             }
         }
-        of_catalog.sort_by(|a, b| a.id.cmp(&b.id));
-        found.append(&mut of_catalog);
     }
-    found
+    found.into_iter().map(|((catalog, id), actions)| technique(catalog, id, actions)).collect()
+}
+
+/// The ids that the playbook states.
+pub(super) fn stated(counters: &[(Catalog, String)]) -> Vec<Technique> {
+    counters.iter().map(|(catalog, id)| technique(*catalog, id, Vec::new())).collect()
+}
+
+fn technique(catalog: Catalog, id: &str, actions: Vec<String>) -> Technique {
+    Technique {
+        catalog: catalog.name().to_owned(),
+        version: catalog.version().map(str::to_owned),
+        id: id.to_owned(),
+        name: catalog.name_of(id).map(str::to_owned),
+        actions,
+    }
 }
 
 /// What is known, item by item.
@@ -269,24 +276,38 @@ pub(super) fn indicator_section(report: &Report, blocks: &mut Vec<Block>) {
     blocks.push(Block::Table { head: ["kind", "id", "name", "line"], rows, instead });
 }
 
-/// Techniques as a table.
+/// Techniques as a table, and apart from them what the playbook states.
 pub(super) fn technique_section(report: &Report, blocks: &mut Vec<Block>) {
-    if report.techniques.is_empty() {
+    if report.techniques.is_empty() && report.playbook_counters.is_empty() {
         return;
     }
     blocks.push(Block::Section("Techniques and countermeasures"));
-    let row = |it: &Technique| {
-        let version = it.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        [
-            Text::new().words(format!("{}{version}", it.catalog)),
-            Text::new().code(&it.id),
-            Text::new().words(it.name.clone().unwrap_or_default()),
-            Text::new().said(it.actions.join(", ")),
-        ]
-    };
-    let rows: Vec<_> = report.techniques.iter().map(row).collect();
-    let instead = Text::new().words(format!("{} ids; `--as markdown` lists them", rows.len()));
-    blocks.push(Block::Table { head: ["catalogue", "id", "name", "actions"], rows, instead });
+    if !report.techniques.is_empty() {
+        let what = "what the changes that hold work against, whether or not the intruder used it, and what they are";
+        blocks.push(Block::Paragraph(Text::new().words(what)));
+        let row = |it: &Technique| {
+            let [catalog, id, name] = cells(it);
+            [catalog, id, name, Text::new().said(it.actions.join(", "))]
+        };
+        let rows: Vec<_> = report.techniques.iter().map(row).collect();
+        let instead = Text::new().words(format!("{} ids; `--as markdown` lists them", rows.len()));
+        blocks.push(Block::Table { head: ["catalogue", "id", "name", "actions"], rows, instead });
+    }
+    if !report.playbook_counters.is_empty() {
+        let what = "what the playbook states that it counters: the case that it was written for, not what was found";
+        blocks.push(Block::Paragraph(Text::new().words(what)));
+        let point = |it: &Technique| {
+            let [catalog, id, name] = cells(it);
+            Block::Point(0, catalog.words(" ").and(id).words(" ").and(name))
+        };
+        blocks.extend(report.playbook_counters.iter().map(point));
+    }
+}
+
+fn cells(it: &Technique) -> [Text; 3] {
+    let version = it.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let name = it.name.clone().unwrap_or_default();
+    [Text::new().words(format!("{}{version}", it.catalog)), Text::new().code(&it.id), Text::new().words(name)]
 }
 
 #[cfg(test)]

@@ -3,17 +3,20 @@
 use super::{
     sections::{object, one_state},
     text::{Block, Text},
-    types::{Account, Change, NotPlanned, Report, WayBack},
+    types::{Change, NotPlanned, Report, WayBack},
 };
-use crate::{journal::SentOutcome, model::Outcome};
+use crate::{
+    journal::{Mode, SentOutcome},
+    model::Outcome,
+};
 
 /// By account: step, object, before, after, outcome, reason, way back.
-pub(super) fn response(accounts: &[Account], blocks: &mut Vec<Block>) {
-    blocks.push(Block::Section("Response"));
-    if accounts.is_empty() {
+pub(super) fn response(report: &Report, blocks: &mut Vec<Block>) {
+    blocks.push(Block::Section(heading(report)));
+    if report.accounts.is_empty() {
         blocks.push(Block::Paragraph(Text::new().words("nothing was to be changed")));
     }
-    for account in accounts {
+    for account in &report.accounts {
         blocks.push(Block::Part(Text::new().foreign(&account.name)));
         for change in &account.changes {
             one(change, blocks);
@@ -21,19 +24,22 @@ pub(super) fn response(accounts: &[Account], blocks: &mut Vec<Block>) {
     }
 }
 
+fn heading(report: &Report) -> &'static str {
+    match report.status.mode {
+        Mode::Apply => "Response",
+        Mode::Undo => "Taken back",
+    }
+}
+
 /// A line for each change.
 pub(super) fn brief(report: &Report, blocks: &mut Vec<Block>) {
-    let title = |action: &str| {
-        let step = report.steps.iter().find(|step| step.action == action);
-        step.and_then(|step| step.title.clone()).unwrap_or_else(|| action.to_owned())
-    };
-    blocks.push(Block::Section("Response"));
+    blocks.push(Block::Section(heading(report)));
     for account in &report.accounts {
         blocks.push(Block::Part(Text::new().foreign(&account.name)));
         for change in &account.changes {
             let text = Text::new().outcome(change.outcome).words(" ");
-            let text = match &change.action {
-                Some(action) => text.said(title(action)).words(": "),
+            let text = match change.title.as_ref().or(change.action.as_ref()) {
+                Some(title) => text.said(title).words(": "),
                 None => text.code(&change.id).words(" "),
             };
             let text = match &change.target {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{
     Audience, Containment, Known, Report, WayBack,
-    export::{Kind, Noted},
+    export::{Export, Kind, Noted},
 };
 use crate::{
     journal::{
@@ -251,6 +251,37 @@ async fn baited(bait: &str) -> Report {
     report
 }
 
+/// Whoever reads a time reads that another cannot be right.
+#[tokio::test]
+async fn times_that_cannot_be_right_stand_in_every_form_for_every_reader() {
+    let case = tempfile::tempdir().unwrap();
+    let run = closed(case.path()).await;
+    let event = |message: &str, at: &str, kind| Noted {
+        message: message.into(),
+        datetime: at.parse().unwrap(),
+        timestamp_desc: "log".into(),
+        kind,
+    };
+    let noted = [
+        event("sign-in", "2023-12-12T04:50:00Z", Kind::Access),
+        event("mail sent", "2023-12-12T02:03:00Z", Kind::Effect),
+    ];
+    let export = Export::read_with(&run, &Known { noted: &noted, ..Known::actions(&|_| None) }).unwrap();
+    let report = export.report();
+    let (early, later) = ("2 h 47 min before the first access", "6 h 10 min before the start of the incident");
+    let mut forms: Vec<String> = READERS.into_iter().map(|audience| report.markdown_for(audience)).collect();
+    forms.extend(READERS.into_iter().map(|audience| report.html(audience).unwrap()));
+    forms.extend(READERS.into_iter().map(|audience| report.terminal_for(audience, 1000, false)));
+    forms.push(serde_json::to_string(report).unwrap());
+    forms.push(report.notification().unwrap().to_string());
+    forms.push(export.timesketch(&|_| None));
+    for text in forms {
+        assert!(text.contains(early) && text.contains(later), "{text}");
+    }
+    let without = Report::read(&run).unwrap();
+    assert!(!without.markdown().contains("Times that cannot be right"));
+}
+
 const READERS: [Audience; 4] = [Audience::Owner, Audience::Technical, Audience::Management, Audience::Regulator];
 
 /// As an independent parser of Markdown reads it.
@@ -395,12 +426,56 @@ async fn a_broken_record_is_reported_and_says_so_on_top() {
     let text = report.terminal(100, false);
     let top: String = text.lines().take(3).collect();
     assert!(top.contains("does not verify"), "{top}");
+    assert!(top.contains("NOT VERIFIED — the record says partly contained: "), "{top}");
+    assert!(report.html(Audience::Owner).unwrap().contains("<div class=\"verdict bad\">NOT VERIFIED</div>"));
+    let fields = report.notification().unwrap();
+    assert_eq!(fields["final_report"]["description"]["contained"], "not known: the record does not verify");
+    let export = Export::read(&run).unwrap();
+    for (lines, at) in [(export.ocsf(&|_| None), "/unmapped/verdict"), (export.timesketch(&|_| None), "/verdict")] {
+        for line in lines.lines() {
+            let event: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(event.pointer(at), Some(&json!("broken")), "{line}");
+        }
+    }
     assert!(text.contains("unknown-record") && text.contains("broken-chain") && text.contains("plan-mismatch"));
     // Without the plan, the journal still tells which changes there were.
     assert!(text.contains("c001") && text.contains(USER));
 
     fs::remove_file(run.join("run.json")).unwrap();
     assert!(Report::read(&run).is_err());
+}
+
+/// Refused, impossible, or left to nobody's decision: an authority that reads "contained" must read of these too.
+#[tokio::test]
+async fn what_is_left_open_stands_on_top_and_in_a_notification() {
+    let case = tempfile::tempdir().unwrap();
+    let known = Known { marking: Some("TLP:RED"), ..Known::actions(&|_| None) };
+    let mut report = Report::read_with(&closed(case.path()).await, &known).unwrap();
+    let top = |report: &Report| report.terminal(200, false).lines().nth(1).unwrap().to_owned();
+    assert!(top(&report).ends_with("2 not planned, 1 left alone"), "{}", top(&report));
+    let fields = report.notification().unwrap();
+    assert_eq!(fields["marking"], "TLP:RED");
+    let ongoing = &fields["final_report"]["mitigation_ongoing"];
+    assert_eq!(ongoing["not_planned"][0]["guard"], "break-glass");
+    assert_eq!(ongoing["not_planned"][0]["object"]["id"], "u9");
+    assert_eq!(ongoing["not_planned"][1]["subject"], "nobody@contoso.example");
+    assert_eq!(ongoing["left_alone"][0]["object"], json!({"kind": "device", "id": "d1"}));
+    assert_eq!(ongoing["left_alone"][0]["certainly_of_the_incident"], false);
+    assert_eq!(ongoing["changes"].as_array().unwrap().len(), 3);
+    let description = &fields["final_report"]["description"];
+    assert_eq!(description["contained"], "partly");
+    // The last access was cut at 12:00:04.
+    assert_eq!(description["stolen_tokens_usable_until_about"], "2023-12-12T13:00:04.000Z");
+    assert_eq!(description["stolen_tokens_usable_at_the_latest"], "2023-12-13T16:00:04.000Z");
+
+    let contained = |report: &Report| {
+        report.notification().unwrap().pointer("/final_report/description/contained").unwrap().clone()
+    };
+    report.status.containment = Containment::Full;
+    assert_eq!(contained(&report), "yes, but for what was left alone");
+    assert!(report.html(Audience::Owner).unwrap().contains("<dt>found and left alone</dt><dd>1</dd>"));
+    report.left_alone.clear();
+    assert_eq!(contained(&report), "yes");
 }
 
 #[tokio::test]

@@ -40,6 +40,12 @@ impl Text {
         self
     }
 
+    /// This, and then that.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Our own words.
     pub(super) fn words(self, words: impl Into<String>) -> Self {
         self.with(Span::Words(words.into()))

@@ -11,7 +11,10 @@ use super::Export;
 use crate::{
     journal::{Line, Mode, SentOutcome},
     model::{ATTACK_VERSION, Catalog, D3FEND_VERSION, Effect, Meta, Outcome, Target, defence},
-    report::types::{CallMade, Change},
+    report::{
+        labels::Labels,
+        types::{CallMade, Change},
+    },
 };
 
 /// The version of OCSF that the events are of.
@@ -54,8 +57,8 @@ pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Met
     let changes = export.report.accounts.iter().flat_map(|account| &account.changes);
     changes
         .flat_map(|change| {
-            let meta = change.action.as_deref().and_then(meta);
-            Writer { export, change, meta }.events()
+            let labels = change.action.as_deref().and_then(meta).map(|meta| export.labels(meta));
+            Writer { export, change, labels }.events()
         })
         .collect()
 }
@@ -64,7 +67,7 @@ pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Met
 struct Writer<'a> {
     export: &'a Export,
     change: &'a Change,
-    meta: Option<&'static Meta>,
+    labels: Option<Labels>,
 }
 
 impl Writer<'_> {
@@ -113,7 +116,7 @@ impl Writer<'_> {
                 "log_name": "staunch journal",
             },
             "unmapped": {
-                "change": change.id, "case": status.case,
+                "change": change.id, "case": status.case, "verdict": status.verdict.word(),
                 "journal": {"line": line.seq, "previous_line_sha256": line.prev},
             },
         }))
@@ -121,21 +124,23 @@ impl Writer<'_> {
 
     fn remediation(&self, line: &Line, outcome: Outcome) -> Value {
         let mut event = self.base(line, remediation(self.tactic()));
-        let labels = |catalog: Catalog| self.meta.map(|meta| catalog.ids(meta)).unwrap_or_default();
+        let labels = |catalog: Catalog| self.labels.map(|labels| labels.ids(catalog)).unwrap_or_default();
         put(&mut event, "command_uid", json!(self.change.id));
-        put(&mut event, "countermeasures", labels(Catalog::D3fend).iter().map(|id| countermeasure(id)).collect());
-        let desc = self.meta.map_or("a change of the plan", |meta| meta.title);
+        put_some(&mut event, "countermeasures", labels(Catalog::D3fend).into_iter().map(countermeasure));
+        let desc = self.change.title.as_deref().unwrap_or("a change of the plan");
         put(&mut event, "remediation", json!({ "desc": desc }));
         put(&mut event, "message", json!(format!("{desc}: {}", outcome.word())));
         put(&mut event, "observables", self.change.target.iter().map(observable).collect());
         // `attacks` is of this profile.
-        put(&mut event, "attacks", labels(Catalog::Attack).iter().map(|id| attack(id)).collect());
+        put_some(&mut event, "attacks", labels(Catalog::Attack).into_iter().map(attack));
         if let Some(metadata) = event.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("profiles".to_owned(), json!(["security_control"]));
         }
         if let Some(unmapped) = event.get_mut("unmapped").and_then(Value::as_object_mut) {
             unmapped.insert("coun7er".to_owned(), json!(labels(Catalog::Coun7er)));
             unmapped.insert("itm".to_owned(), json!(labels(Catalog::Itm)));
+            let stated = self.export.report.playbook_counters.iter().map(|it| it.id.as_str());
+            unmapped.insert("playbook_counters".to_owned(), stated.collect());
         }
         let status = match outcome {
             Outcome::DoneWillRevert => (4, "Partial"),
@@ -146,7 +151,7 @@ impl Writer<'_> {
 
     /// D3FEND's tactic: that of the action's first technique; what is taken back is restored.
     fn tactic(&self) -> Activity {
-        let first = self.meta.and_then(|meta| meta.d3fend.first()).and_then(|id| defence(id));
+        let first = self.labels.and_then(|labels| defence(labels.ids(Catalog::D3fend).first()?));
         match first.map(|defence| defence.tactic) {
             _ if self.is_undo() => (3, "Restore"),
             Some("Isolate") => (1, "Isolate"),
@@ -174,15 +179,14 @@ impl Writer<'_> {
         let mut event = match account {
             Some(activity) => {
                 let mut event = self.base(line, account_change(activity));
-                let user = target.of.as_ref().unwrap_or(&target.name);
-                put(&mut event, "user", json!({"name": user.term(), "uid": target.principal()}));
+                put(&mut event, "user", user(target.of.as_ref().unwrap_or(&target.name).raw(), target.principal()));
                 event
             }
             None => {
                 let mut event = self.base(line, entity_management(self.entity_activity()));
                 let type_id = if target.kind == "device" { 1 } else { OTHER };
                 let entity =
-                    json!({"uid": target.id, "name": target.name.term(), "type": target.kind, "type_id": type_id});
+                    json!({"uid": target.id, "name": target.name.raw(), "type": target.kind, "type_id": type_id});
                 put(&mut event, "entity", entity);
                 put(&mut event, "comment", json!(self.change.reason));
                 event
@@ -193,7 +197,7 @@ impl Writer<'_> {
     }
 
     fn entity_activity(&self) -> Activity {
-        match (self.meta.map(|meta| meta.effect), self.is_undo()) {
+        match (self.labels.map(|labels| labels.meta.effect), self.is_undo()) {
             (Some(Effect::Remove), false) => (4, "Delete"),
             (Some(Effect::Remove), true) => (1, "Create"),
             (Some(Effect::Disable | Effect::Cut), false) => (9, "Disable"),
@@ -268,6 +272,12 @@ fn attack(id: &str) -> Value {
     }
 }
 
+/// A user as other logs name it: a principal name has the form of an address, and is searched for as one.
+fn user(name: &str, uid: &str) -> Value {
+    let address = name.contains('@').then_some(name);
+    Value::Object(object(json!({"name": name, "uid": uid, "email_addr": address})))
+}
+
 /// 7001 has no place for what was remedied: 31 is a user's id, 47 a device's, 10 another resource's.
 fn observable(target: &Target) -> Value {
     let type_id = match target.kind.as_str() {
@@ -283,6 +293,14 @@ fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map.into_iter().filter(|(_, value)| !value.is_null()).collect(),
         _ => Map::new(),
+    }
+}
+
+/// A list, where there is anything in it.
+fn put_some(event: &mut Map<String, Value>, key: &str, values: impl Iterator<Item = Value>) {
+    let values: Vec<Value> = values.collect();
+    if !values.is_empty() {
+        put(event, key, Value::Array(values));
     }
 }
 
