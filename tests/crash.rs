@@ -16,9 +16,9 @@ use std::{
     path::Path,
 };
 
-use common::{World, one_step};
+use common::{World, bind, one_step};
 use mock_server::faults::{Effect, Fault, Match};
-use serde_json::Value;
+use serde_json::{Value, json};
 use staunch::{
     action::DynAction,
     actions::REGISTRY,
@@ -384,4 +384,52 @@ async fn after_the_result() {
 #[tokio::test]
 async fn after_the_read_back() {
     every_action_dies(&POINTS[10..13]).await;
+}
+
+/// A playbook whose first step fails, and what its `on_error`, or the condition of a later step, makes of the others.
+const FAILING: &[(&str, &str)] = &[("stop", "always"), ("next-target", "always"), ("continue", "steps.block.outcome")];
+
+/// Blocks the victim, which the tenant refuses, and revokes its sessions; then those of somebody else.
+fn failing(on_error: &str, when: &str) -> String {
+    let when = if when == "always" { String::new() } else { format!("when: {when}, ") };
+    format!(
+        "schema: staunch/v1\nid: failing\nversion: 1.0.0\ntitle: A change fails\n\
+         inputs: {{users: {{type: users}}, others: {{type: users}}}}\nlimits: {{changes: 10}}\nstages:\n  \
+         - id: first\n    steps:\n      \
+         - {{id: block, on_error: {on_error}, each: inputs.users, do: {{user.block-sign-in: {{user: each}}}}}}\n      \
+         - {{id: same, each: inputs.users, do: {{user.revoke-sessions: {{user: each}}}}}}\n  \
+         - id: second\n    steps:\n      \
+         - {{id: other, {when}each: inputs.others, do: {{user.revoke-sessions: {{user: each}}}}}}\n"
+    )
+}
+
+/// A tenant that refuses the first change, and the plan.
+async fn about_to_fail(on_error: &str, when: &str) -> (World, PlanFile) {
+    let world = World::aitm().await;
+    let inputs = [("users", json!([world.victim()])), ("others", json!(["grady@sunnyside08.example"]))];
+    let file = world.plan(&bind(&failing(on_error, when), &inputs)).await;
+    let refused = Effect::ServerError { status: 403, applied: false };
+    world.tenant.faults().add(Fault::always(Match::method_path("PATCH", "/users/"), refused));
+    (world, file)
+}
+
+#[tokio::test]
+async fn what_a_failed_change_means_for_the_others_is_not_forgotten() {
+    let mut ends = BTreeSet::new();
+    for (on_error, when) in FAILING {
+        let (world, file) = about_to_fail(on_error, when).await;
+        let whole = world.run(file).await;
+        let lines = whole.history().lines.len() as u64;
+        ends.insert(format!("{:?}", whole.outcomes()));
+        // After the approval, and after every line but the last.
+        for last in 1..lines - 1 {
+            let what = format!("on_error: {on_error}, when: {when}, after line {last}");
+            let (world, file) = about_to_fail(on_error, when).await;
+            let dir = world.run_until(file, last).await;
+            let summary = world.resume(&dir).await.unwrap();
+            assert_eq!(summary.outcomes, whole.summary.outcomes, "{what}");
+            assert_sound(&dir, &what);
+        }
+    }
+    assert_eq!(ends.len(), FAILING.len(), "the rows do not differ: {ends:?}");
 }

@@ -252,8 +252,10 @@ impl Run {
             past.changes.iter().filter_map(|(id, past)| past.ended.map(|outcome| (id.clone(), outcome))).collect();
         let said =
             past.changes.iter().filter_map(|(id, past)| past.said.clone().map(|said| (id.clone(), said))).collect();
+        let plan = approved.plan().clone();
+        let halted = halted(&plan, &outcomes);
         Self {
-            plan: approved.plan().clone(),
+            plan,
             registry,
             reader: session.reader(),
             tenant: RecordedSender::new(session.sender(), session.reader(), journal.clone()),
@@ -264,7 +266,7 @@ impl Run {
             stop,
             options,
             past,
-            shared: Mutex::new(Shared { outcomes, said, ..Shared::default() }),
+            shared: Mutex::new(Shared { outcomes, said, halted, ..Shared::default() }),
         }
     }
 
@@ -284,11 +286,10 @@ impl Run {
 
     /// Notes how a change ended, and what that means for the rest.
     pub(crate) fn note_ended(&self, change: &Change, outcome: Outcome, reason: &str) {
-        let stops = !outcome.holds() && outcome != Outcome::Pending && outcome != Outcome::Skipped;
-        let on_error = self.step(&change.step).map(|step| step.on_error);
+        let halts = halts(&self.plan, change, outcome);
         let mut shared = lock(&self.shared);
         shared.outcomes.insert(change.id.clone(), outcome);
-        if stops && matches!(on_error, Some(OnError::Stop)) {
+        if halts {
             shared.halted.get_or_insert_with(|| change.id.clone());
         }
         drop(shared);
@@ -323,10 +324,22 @@ impl Run {
             }
         }
     }
+}
 
-    fn step(&self, id: &str) -> Option<&PlanStep> {
-        self.plan.stages.iter().flat_map(|stage| &stage.steps).find(|step| step.id == id)
-    }
+/// Whether nothing more is begun once this change ended so.
+fn halts(plan: &Plan, change: &Change, outcome: Outcome) -> bool {
+    let fails = !outcome.holds() && outcome != Outcome::Pending && outcome != Outcome::Skipped;
+    let mut steps = plan.stages.iter().flat_map(|stage| &stage.steps);
+    fails && steps.any(|step| step.id == change.step && matches!(step.on_error, OnError::Stop))
+}
+
+/// The change over which an earlier process halted the run.
+fn halted(plan: &Plan, outcomes: &BTreeMap<String, Outcome>) -> Option<String> {
+    let halts = |change: &Change| outcomes.get(&change.id).is_some_and(|outcome| halts(plan, change, *outcome));
+    plan.items().find_map(|(_, item)| match item {
+        Item::Change(change) | Item::Already(change) if halts(change) => Some(change.id.clone()),
+        _ => None,
+    })
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
