@@ -236,7 +236,7 @@ impl Commit {
             if let Some(failed) = &self.failed {
                 let source = Arc::clone(failed);
                 self.spill_pending(pending.record, pending.exchanges);
-                answer(pending.reply, Err(JournalError::Failed { spilled: self.spilled(), source }));
+                answer(pending.reply, Err(JournalError::Failed { spilled: self.spill.spilled(), source }));
                 continue;
             }
             let is_signed = checkpoint::follows(&pending.record);
@@ -314,7 +314,7 @@ impl Commit {
             self.spill.put(&line.bytes, &line.exhibits);
         }
         for reply in ready.into_iter().filter_map(|line| line.reply) {
-            answer(reply, Err(JournalError::Write { spilled: self.spilled(), source: Arc::clone(&source) }));
+            answer(reply, Err(JournalError::Write { spilled: self.spill.spilled(), source: Arc::clone(&source) }));
         }
     }
 
@@ -324,11 +324,6 @@ impl Commit {
         {
             self.spill.put(&ready.bytes, &ready.exhibits);
         }
-    }
-
-    /// Where the results are that the journal could not take.
-    fn spilled(&self) -> Option<PathBuf> {
-        self.spill.path().map(Path::to_owned)
     }
 
     fn check_place(&self, record: &Record) -> Result<(), JournalError> {
@@ -427,14 +422,14 @@ impl Commit {
             return answer(reply, Err(JournalError::Closed));
         }
         if let Some(source) = self.failed.clone() {
-            return answer(reply, Err(JournalError::Failed { spilled: self.spilled(), source }));
+            return answer(reply, Err(JournalError::Failed { spilled: self.spill.spilled(), source }));
         }
         match self.seal(closing, reply) {
             Ok(line) => self.commit_last(line),
             Err((error, reply)) => {
                 let source = Arc::new(error);
                 self.failed = Some(Arc::clone(&source));
-                answer(reply, Err(JournalError::Write { spilled: self.spilled(), source }));
+                answer(reply, Err(JournalError::Write { spilled: self.spill.spilled(), source }));
             }
         }
     }

@@ -47,6 +47,7 @@ pub use operator::{
 };
 pub use prove::{ProofError, Proven, check_proof, prove};
 pub use record::{Approval, Continues, EvidenceRef, FileRef, Found, Line, Purpose, Record, Said, SentOutcome, Torn};
+pub use spill::Spilled;
 #[cfg(feature = "timestamp")]
 pub use stamp::stamp_request;
 pub use stamp::{LARGEST_STAMP, Nonce, Stamp, StampError, StampRoots, attach_stamp, check_stamp};

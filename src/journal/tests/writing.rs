@@ -142,27 +142,28 @@ async fn after_a_failed_write_nothing_is_written_any_more_and_results_are_spille
     let answer = vec![exchange("i1", "PATCH", "https://g.example/users/x", body)];
     let result = sent("c001", "i1", SentOutcome::Accepted);
     let error = bench.journal.append(result, answer).await.unwrap_err();
-    let JournalError::Write { spilled: Some(spilled), source } = &error else {
+    let JournalError::Write { spilled, source } = &error else {
         panic!("{error:?}");
     };
     assert!(matches!(**source, JournalError::Io { .. }));
-    assert!(error.to_string().contains(&spilled.display().to_string()));
+    let file = spilled.file.as_ref().unwrap();
+    assert!(error.to_string().contains(&file.display().to_string()) && !spilled.printed);
 
     // It is back, but nothing is promised any more.
     fs::rename(run.join("gone"), run.join("evidence")).unwrap();
     let error = bench.journal.append(approved(), vec![]).await.unwrap_err();
-    assert!(matches!(&error, JournalError::Failed { spilled: Some(path), .. } if path == spilled), "{error:?}");
+    assert_eq!(error.spilled(), Some(spilled), "{error:?}");
     let user = target("user", "u1", "x");
     let last = ended("c001", Outcome::Unknown, user, [None, None]);
     let error = bench.journal.append(last, vec![]).await.unwrap_err();
-    assert!(matches!(&error, JournalError::Failed { spilled: Some(path), .. } if path == spilled));
+    assert_eq!(error.spilled(), Some(spilled));
     assert!(bench.journal.close(Closing::default()).await.is_err());
 
     assert_eq!(fs::read(run.join("journal.jsonl")).unwrap(), before);
-    let text = fs::read_to_string(spilled).unwrap();
+    let text = fs::read_to_string(file).unwrap();
     assert!(text.contains(r#""type":"sent""#) && text.contains(body));
     assert!(text.contains(r#""type":"ended""#) && text.contains(r#""outcome":"unknown""#));
-    fs::remove_file(spilled).unwrap();
+    fs::remove_file(file).unwrap();
 }
 
 #[cfg(target_os = "linux")]
