@@ -1,6 +1,15 @@
 //! What an honest run leaves on disk, and what a failing disk does to it.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -13,7 +22,7 @@ use crate::{
         },
         verify,
     },
-    model::{ManualClock, Outcome},
+    model::{Clock, ManualClock, Outcome},
 };
 
 #[tokio::test]
@@ -164,6 +173,49 @@ async fn after_a_failed_write_nothing_is_written_any_more_and_results_are_spille
     assert!(text.contains(r#""type":"sent""#) && text.contains(body));
     assert!(text.contains(r#""type":"ended""#) && text.contains(r#""outcome":"unknown""#));
     fs::remove_file(file).unwrap();
+}
+
+/// A clock that panics once when it is asked.
+struct Falls(AtomicBool);
+
+impl Clock for Falls {
+    fn now(&self) -> jiff::Timestamp {
+        assert!(!self.0.swap(false, Ordering::SeqCst), "a fault of the program");
+        noon()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_writer_ends_the_journal_and_later_results_are_spilled() {
+    let case = tempfile::tempdir().unwrap();
+    let clock = Arc::new(Falls(AtomicBool::new(false)));
+    let run_id = format!("r-{}", uuid::Uuid::now_v7());
+    let journal =
+        Journal::create(case.path(), &header(&run_id, &plan()), &plan(), Some(PLAYBOOK), clock.clone()).unwrap();
+    clock.0.store(true, Ordering::SeqCst);
+    journal.post(observed("c001", json!({})), vec![]).unwrap();
+    let answer = vec![exchange("i1", "PATCH", "https://g.example/users/x", "the answer")];
+    journal.post(sent("c001", "i1", SentOutcome::Accepted), answer).unwrap();
+    let error = journal.append(approved(), vec![]).await.unwrap_err();
+    let JournalError::Failed { spilled, source } = &error else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(**source, JournalError::Gone), "{error:?}");
+    let file = spilled.file.as_ref().unwrap();
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(r#""type":"sent""#) && text.contains("the answer"), "{text}");
+    fs::remove_file(file).unwrap();
+    let run = journal.run_dir().to_owned();
+    drop(journal);
+    assert_eq!(History::load(&run).unwrap().lines.len(), 1);
 }
 
 #[cfg(target_os = "linux")]
