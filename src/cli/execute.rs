@@ -18,8 +18,8 @@ use crate::{
     },
     engine::{self, Deps, EngineError, Options, Stop, Summary},
     journal::{
-        Anchor, Approval, Handling, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader,
-        sha256_hex,
+        Anchor, Approval, Case, Handling, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader,
+        room_for, sha256_hex,
     },
     model::Item,
     plan::{self, Accept, Approved, Decision, Plan, PlanFile},
@@ -104,16 +104,13 @@ pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) 
     let Approver { context, connected, approving } = *approver;
     let header = RunHeader { authority: approving.authority.clone(), ..header(context, connected, approved.file()) };
     let keep = Keep::of(connected, approving.store.as_ref())?;
+    // A claim is for good: only what can begin takes one.
+    let room = room_for(approved.file().bytes().len(), approved.plan().changes().count());
+    let case = Case::hold(&context.global.case, room).map_err(|error| not_begun(&error))?;
     keep.claim(&header, approved.file().digest()).await?;
     let playbook = approved.plan().playbook.as_ref().map(|playbook| playbook.text.clone().into_bytes());
-    let journal = Journal::create(
-        &context.global.case,
-        &header,
-        approved.file().bytes(),
-        playbook.as_deref(),
-        context.clock.clone(),
-    )
-    .or_fail(Exit::CouldNotRun)?;
+    let journal = Journal::begin(case, &header, approved.file().bytes(), playbook.as_deref(), context.clock.clone())
+        .map_err(|error| not_begun(&error))?;
     keep.note(journal.case_dir(), &header.run_id)?;
     let run_dir = journal.run_dir().to_owned();
     context.out.say(&format!("run {} in {}", header.run_id, run_dir.display()));
@@ -259,6 +256,11 @@ fn header(context: &Context, connected: &Connected, file: &PlanFile) -> RunHeade
         plan_id: plan.id.clone(),
         command: env::args().collect(),
     }
+}
+
+/// Why a run could not begin.
+fn not_begun(error: &JournalError) -> Failure {
+    Failure::of(Exit::CouldNotRun, error).hint("nothing was changed")
 }
 
 /// Opens the journal of a run that did not end; one that is closed cannot be resumed.

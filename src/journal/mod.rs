@@ -3,6 +3,7 @@
 //! Everything here is about a folder on disk; nothing here knows what an action is or sends a request. What the
 //! folder looks like, and how to check it without this program, is in `docs/evidence-format.md`.
 
+mod case;
 mod checkpoint;
 mod commit;
 mod custody;
@@ -31,6 +32,7 @@ pub mod verify;
 mod words;
 mod writer;
 
+pub use case::{Case, room_for};
 pub use checkpoint::Anchor;
 pub use custody::{Custody, CustodyError, Handled, Handling, custody_of, note_custody, read_custody};
 pub use error::JournalError;

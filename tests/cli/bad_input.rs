@@ -170,6 +170,7 @@ fn a_full_disk_is_exit_1_before_the_first_change() {
     let ended = crate::lab::Ended::of(output);
     assert_eq!(ended.code, Some(1), "{}", ended.text());
     assert!(ended.stderr.contains("File too large"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: nothing was changed"), "{}", ended.stderr);
     assert_eq!(lab.mutations(), 0);
 }
 
