@@ -10,7 +10,7 @@ use crate::{
         Context,
         exit::{Exit, Failure, OrFail as _},
     },
-    journal::History,
+    journal::{History, has_begun},
     plan::PlanFile,
 };
 
@@ -44,11 +44,11 @@ pub(crate) fn load(context: &Context, run: &str) -> Result<(PathBuf, History), F
     Ok((path, history))
 }
 
-/// Digests of the plans that this case has runs of.
+/// Digests of the plans that this case has runs of. A run that died before its first line applied nothing.
 pub(crate) fn applied(case: &Path) -> Vec<String> {
     let runs = case.join("runs");
-    let plans = ids(&runs).into_iter().map(|id| runs.join(id).join("plan.json"));
-    plans.filter_map(|plan| PlanFile::load(&plan).ok()).map(|file| file.digest().to_owned()).collect()
+    let begun = ids(&runs).into_iter().map(|id| runs.join(id)).filter(|run| has_begun(run));
+    begun.filter_map(|run| PlanFile::load(&run.join("plan.json")).ok()).map(|file| file.digest().to_owned()).collect()
 }
 
 fn ids(runs: &Path) -> Vec<String> {

@@ -1,6 +1,10 @@
 //! What lies in a run's folder: names, the header, and reading a record back.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -165,6 +169,13 @@ impl History {
         let plan = disk::read_plain(&run.join(PLAN)).unwrap_or_default();
         Ok(Self { header, plan, lines, torn: None, continues: None, closed })
     }
+}
+
+/// Whether a run came to write its first line. Without it nothing was sent.
+pub fn has_begun(run: &Path) -> bool {
+    let mut line = Vec::new();
+    let read = fs::File::open(run.join(JOURNAL)).and_then(|file| BufReader::new(file).read_until(b'\n', &mut line));
+    read.is_ok() && line.ends_with(b"\n")
 }
 
 /// A history together with the bytes that it was read from.

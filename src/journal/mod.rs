@@ -38,7 +38,7 @@ pub use custody::{Custody, CustodyError, Handled, Handling, custody_of, note_cus
 pub use error::JournalError;
 pub use evidence::read_head;
 pub(crate) use folder::SEAL_NOTE;
-pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool};
+pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool, has_begun};
 pub use hash::sha256_hex;
 #[doc(hidden)]
 pub use hooks::{Crash, Leaves};
