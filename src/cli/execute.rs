@@ -37,7 +37,17 @@ impl Approver<'_> {
     /// Refuses a plan that must not be run, before anybody is asked.
     pub(crate) fn check(&self, file: &PlanFile) -> Result<(), Failure> {
         let applied = runs::applied(&self.context.global.case);
-        file.check(&self.accept(&applied)).or_fail(Exit::Refused)
+        file.check(&self.accept(&applied)).or_fail(Exit::Refused)?;
+        self.nothing_is_open(file.plan())
+    }
+
+    /// Refuses to begin beside a run that has to be resumed first. One that is still at work is told as that.
+    fn nothing_is_open(&self, plan: &Plan) -> Result<(), Failure> {
+        let case = &self.context.global.case;
+        runs::CutOff::refuse(case, plan).map_err(|refused| match Case::locked(case) {
+            Err(error @ JournalError::Locked { .. }) => not_begun(&error),
+            _ => refused,
+        })
     }
 
     /// Shows the plan's confirmation and asks; on no terminal it is an error that names the flag.
@@ -107,6 +117,7 @@ pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) 
     // A claim is for good: only what can begin takes one.
     let room = room_for(approved.file().bytes().len(), approved.plan().changes().count());
     let case = Case::hold(&context.global.case, room).map_err(|error| not_begun(&error))?;
+    runs::CutOff::refuse(case.folder(), approved.plan())?;
     keep.claim(&header, approved.file().digest()).await?;
     let playbook = approved.plan().playbook.as_ref().map(|playbook| playbook.text.clone().into_bytes());
     let journal = Journal::begin(case, &header, approved.file().bytes(), playbook.as_deref(), context.clock.clone())

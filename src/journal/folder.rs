@@ -1,6 +1,7 @@
 //! What lies in a run's folder: names, the header, and reading a record back.
 
 use std::{
+    collections::BTreeSet,
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     journal::{
-        Continues, FileRef, JournalError, Line, Record, Torn, disk,
+        Continues, FileRef, JournalError, Line, Record, SentOutcome, Torn, disk,
         hash::{ZEROS, sha256_hex},
         strict,
     },
@@ -168,6 +169,26 @@ impl History {
         let closed = lines.iter().any(|line| matches!(line.record, Record::Closed { .. }));
         let plan = disk::read_plain(&run.join(PLAN)).unwrap_or_default();
         Ok(Self { header, plan, lines, torn: None, continues: None, closed })
+    }
+}
+
+impl History {
+    /// Changes with a call of which the lines do not say how it ended: they are cut off in the middle of it.
+    pub fn under_way(&self) -> BTreeSet<&str> {
+        let mut open = BTreeSet::new();
+        for line in &self.lines {
+            match &line.record {
+                Record::Intent { change, .. } => {
+                    open.insert(change.as_str());
+                }
+                Record::Sent { outcome: SentOutcome::Unknown, .. } => {}
+                Record::Sent { change, .. } | Record::Ended { change, .. } => {
+                    open.remove(change.as_str());
+                }
+                _ => {}
+            }
+        }
+        open
     }
 }
 
