@@ -14,7 +14,7 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         program,
         progress::Live,
-        prompt, runs, stopped,
+        prompt, runs, skew, stopped,
     },
     engine::{self, Deps, EngineError, Options, Stop, Summary},
     journal::{
@@ -112,6 +112,7 @@ pub(crate) async fn fresh(approver: &Approver<'_>, approved: Approved) -> Result
 /// As `fresh`; gives also the key that was shown when the run began.
 pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) -> Result<(Exit, String), Failure> {
     let Approver { context, connected, approving } = *approver;
+    skew::warn(context, connected);
     let header = RunHeader { authority: approving.authority.clone(), ..header(context, connected, approved.file()) };
     let keep = Keep::of(connected, approving.store.as_ref())?;
     // A claim is for good: only what can begin takes one.
@@ -141,6 +142,7 @@ pub(crate) async fn resumed(
     decisions: Decisions,
 ) -> Result<Exit, Failure> {
     let Approver { context, connected, approving } = *approver;
+    skew::warn(context, connected);
     let keep = Keep::again(connected, path, approving.store.as_ref())?;
     keep.claim(&History::load(path).or_fail(Exit::NotVerified)?.header, file.digest()).await?;
     let (journal, history) = reopen(context, path)?;

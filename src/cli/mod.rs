@@ -18,6 +18,7 @@ mod program;
 mod progress;
 mod prompt;
 mod runs;
+mod skew;
 mod stopped;
 
 use std::{io, process::ExitCode, sync::Arc};

@@ -313,6 +313,13 @@ fn a_run_that_was_cut_off_in_the_middle_of_a_call_is_resumed_first() {
     let line = applied.stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
     assert!(line.contains(&format!("`staunch resume {run}` first")) && line.contains("--override open-run"), "{line}");
     assert_eq!(lab.run_id(), run, "a run was opened");
+    // It did not die: somebody is at work on it.
+    let lock = std::fs::File::options().write(true).open(lab.path("case/case.lock")).unwrap();
+    lock.lock().unwrap();
+    let applied = lab.staunch(&["apply", "second.json", "--approve", &second]);
+    assert_eq!(applied.code, Some(1), "{}", applied.text());
+    assert!(applied.stderr.contains("another process is working on this case"), "{}", applied.stderr);
+    drop(lock);
     let resumed = lab.staunch(&["resume", &run]);
     assert_eq!(resumed.code, Some(0), "{}", resumed.text());
     let applied = lab.staunch(&["apply", "second.json", "--approve", &second]);
