@@ -10,10 +10,7 @@
 
 mod common;
 
-use std::{
-    io::Read as _,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use common::{World, bind, one_step};
 use mock_server::faults::{Effect, Fault, Match};
@@ -360,13 +357,9 @@ async fn a_sealed_password_opens_with_the_key_and_is_the_one_that_was_set() {
     assert_eq!(owner, VICTIM);
     let path = world.case().join(file);
     assert!(!path.starts_with(&ran.dir), "outside the run's folder");
-    let bytes = std::fs::read(path).unwrap();
-    let opened = age::Decryptor::new(age::armor::ArmoredReader::new(&bytes[..])).unwrap();
-    let mut text = String::new();
-    opened.decrypt(std::iter::once(&key as &dyn age::Identity)).unwrap().read_to_string(&mut text).unwrap();
-    let (named, password) = text.trim_end().split_once('\n').unwrap();
+    let (named, password) = world.opened(file, &key);
     assert_eq!(named, VICTIM);
-    assert!(world.tenant.password_is(VICTIM, password));
+    assert!(world.tenant.password_is(VICTIM, &password));
 }
 
 #[tokio::test]

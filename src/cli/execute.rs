@@ -14,12 +14,12 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         program,
         progress::{self, Live},
-        prompt, runs, stopped,
+        prompt, runs, skew, stopped,
     },
     engine::{self, Deps, EngineError, Options, Stop, Summary},
     journal::{
-        Anchor, Approval, Handling, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader,
-        sha256_hex,
+        Anchor, Approval, Case, Handling, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader,
+        room_for, sha256_hex,
     },
     model::{Item, json_for_terminal},
     plan::{self, Accept, Applier, Approved, Cleared, Decision, Plan, PlanFile, PlanRefused},
@@ -38,6 +38,7 @@ impl Approver<'_> {
     /// the identity and the profile that apply it.
     pub(crate) async fn clear(&self, file: PlanFile) -> Result<Cleared, Failure> {
         let applied = runs::applied(&self.context.global.case);
+        self.nothing_is_open(file.plan())?;
         self.clear_against(file, &self.accept(&applied)).await
     }
 
@@ -64,6 +65,15 @@ impl Approver<'_> {
         for news in cleared.news() {
             self.context.out.say(&json_for_terminal(&news));
         }
+    }
+
+    /// Refuses to begin beside a run that has to be resumed first. One that is still at work is told as that.
+    fn nothing_is_open(&self, plan: &Plan) -> Result<(), Failure> {
+        let case = &self.context.global.case;
+        runs::CutOff::refuse(case, plan).map_err(|refused| match Case::locked(case) {
+            Err(error @ JournalError::Locked { .. }) => not_begun(&error),
+            _ => refused,
+        })
     }
 
     /// Shows the plan's confirmation and asks; on no terminal it is an error that names the flag.
@@ -135,18 +145,17 @@ pub(crate) async fn fresh(approver: &Approver<'_>, approved: Approved) -> Result
 /// As `fresh`; gives also the key that was shown when the run began.
 pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) -> Result<(Exit, String), Failure> {
     let Approver { context, connected, approving } = *approver;
+    skew::warn(context, connected);
     let header = RunHeader { authority: approving.authority.clone(), ..header(context, connected, approved.file()) };
     let keep = Keep::of(connected, approving.store.as_ref())?;
+    // A claim is for good: only what can begin takes one.
+    let room = room_for(approved.file().bytes().len(), approved.plan().changes().count());
+    let case = Case::hold(&context.global.case, room).map_err(|error| not_begun(&error))?;
+    runs::CutOff::refuse(case.folder(), approved.plan())?;
     keep.claim(&header, approved.file().digest()).await?;
     let playbook = approved.plan().playbook.as_ref().map(|playbook| playbook.text.clone().into_bytes());
-    let journal = Journal::create(
-        &context.global.case,
-        &header,
-        approved.file().bytes(),
-        playbook.as_deref(),
-        context.clock.clone(),
-    )
-    .or_fail(Exit::CouldNotRun)?;
+    let journal = Journal::begin(case, &header, approved.file().bytes(), playbook.as_deref(), context.clock.clone())
+        .map_err(|error| not_begun(&error))?;
     keep.note(journal.case_dir(), &header.run_id)?;
     let run_dir = journal.run_dir().to_owned();
     context.out.say(&format!("run {} in {}", header.run_id, run_dir.display()));
@@ -167,6 +176,7 @@ pub(crate) async fn resumed(
     give_up: bool,
 ) -> Result<Exit, Failure> {
     let Approver { context, connected, approving } = *approver;
+    skew::warn(context, connected);
     let keep = Keep::again(connected, path, approving.store.as_ref())?;
     keep.claim(&History::load(path).or_fail(Exit::NotVerified)?.header, file.digest()).await?;
     let (journal, history) = reopen(context, path)?;
@@ -311,6 +321,11 @@ fn header(context: &Context, connected: &Connected, file: &PlanFile) -> RunHeade
         plan_id: plan.id.clone(),
         command: env::args().collect(),
     }
+}
+
+/// Why a run could not begin.
+fn not_begun(error: &JournalError) -> Failure {
+    Failure::of(Exit::CouldNotRun, error).hint("nothing was changed")
 }
 
 /// Opens the journal of a run that did not end; one that is closed cannot be resumed.

@@ -19,6 +19,7 @@ mod program;
 mod progress;
 mod prompt;
 mod runs;
+mod skew;
 mod stopped;
 
 use std::{io, process::ExitCode, sync::Arc};

@@ -16,6 +16,7 @@ use crate::{
         connect::Connected,
         exit::{Exit, Failure, OrFail as _},
         progress, prompt,
+        runs::CutOff,
     },
     engine::check_recipient,
     model::{Identity, IdentityKind, Meta},
@@ -96,8 +97,10 @@ impl Prepared {
             recipients: [connected.recipients.clone(), self.recipients].concat(),
         };
         let wait = progress::wait("reading what was picked");
-        let plan = discovery.plan(&self.bound, &picks, recipe, REGISTRY, &reader).await.or_fail(Exit::CouldNotRun)?;
+        let mut plan =
+            discovery.plan(&self.bound, &picks, recipe, REGISTRY, &reader).await.or_fail(Exit::CouldNotRun)?;
         drop(wait);
+        CutOff::guard(&context.global.case, &self.overrides, &mut plan);
         for guard in self.overrides.guards().filter(|guard| !plan.overrides.iter().any(|it| it.guard == guard.name())) {
             context.out.say(&format!("nothing in this plan needs the override of guard {}", guard.name()));
         }

@@ -301,8 +301,10 @@ impl Run {
         }));
         let reader = session.reader().until(stop.clone());
         let sender = session.sender().until(stop.clone());
+        let plan = approved.plan().clone();
+        let halted = halted(&plan, &outcomes);
         Self {
-            plan: approved.plan().clone(),
+            plan,
             registry,
             tenant: RecordedSender::new(sender, reader.patient(), journal.clone()),
             reader,
@@ -313,7 +315,7 @@ impl Run {
             stop,
             options,
             past,
-            shared: Mutex::new(Shared { outcomes, said, ..Shared::default() }),
+            shared: Mutex::new(Shared { outcomes, said, halted, ..Shared::default() }),
         }
     }
 
@@ -355,13 +357,11 @@ impl Run {
 
     /// Notes how a change ended, and what that means for the rest.
     pub(crate) fn note_ended(&self, change: &Change, outcome: Outcome, reason: &str) {
-        let stops = !outcome.holds() && outcome != Outcome::Pending && outcome != Outcome::Skipped;
-        let stops = stops && self.stops_all(change);
+        let halts = halts(&self.plan, change, outcome);
         let mut shared = lock(&self.shared);
         shared.outcomes.insert(change.id.clone(), outcome);
-        if stops {
-            let reason = format!("change {} did not hold and its step says on_error: stop", change.id);
-            shared.halted.get_or_insert(Turn::Skip(reason));
+        if halts {
+            shared.halted.get_or_insert(halted_by(change));
         }
         drop(shared);
         let (change, reason) = (change.id.clone(), reason.to_owned());
@@ -372,7 +372,7 @@ impl Run {
     pub(crate) fn note_left(&self, change: &Change, reason: &str) {
         let mut shared = lock(&self.shared);
         shared.left.insert(change.id.clone(), reason.to_owned());
-        if self.stops_all(change) {
+        if stops_all(&self.plan, change) {
             let reason = format!("change {} is left, and its step says on_error: stop", change.id);
             shared.halted.get_or_insert(Turn::Leave(reason));
         }
@@ -383,10 +383,6 @@ impl Run {
     fn left_some_of(&self, stage: &PlanStage) -> bool {
         let shared = lock(&self.shared);
         lanes(stage).into_values().flatten().any(|(_, change)| shared.left.contains_key(&change.id))
-    }
-
-    fn stops_all(&self, change: &Change) -> bool {
-        self.step(&change.step).is_some_and(|step| matches!(step.on_error, OnError::Stop))
     }
 
     /// What a person said of a change's open call, and who.
@@ -422,10 +418,31 @@ impl Run {
             }
         }
     }
+}
 
-    fn step(&self, id: &str) -> Option<&PlanStep> {
-        self.plan.stages.iter().flat_map(|stage| &stage.steps).find(|step| step.id == id)
-    }
+/// Whether nothing more is begun once this change ended so.
+fn halts(plan: &Plan, change: &Change, outcome: Outcome) -> bool {
+    !outcome.holds() && outcome != Outcome::Pending && outcome != Outcome::Skipped && stops_all(plan, change)
+}
+
+/// Whether a change that does not hold stops all others.
+fn stops_all(plan: &Plan, change: &Change) -> bool {
+    let mut steps = plan.stages.iter().flat_map(|stage| &stage.steps);
+    steps.any(|step| step.id == change.step && matches!(step.on_error, OnError::Stop))
+}
+
+/// What a change that halts the run means for the others.
+fn halted_by(change: &Change) -> Turn {
+    Turn::Skip(format!("change {} did not hold and its step says on_error: stop", change.id))
+}
+
+/// What a change over which an earlier process halted the run means for the others.
+fn halted(plan: &Plan, outcomes: &BTreeMap<String, Outcome>) -> Option<Turn> {
+    let halts = |change: &Change| outcomes.get(&change.id).is_some_and(|outcome| halts(plan, change, *outcome));
+    plan.items().find_map(|(_, item)| match item {
+        Item::Change(change) | Item::Already(change) if halts(change) => Some(halted_by(change)),
+        _ => None,
+    })
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

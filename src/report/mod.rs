@@ -7,6 +7,7 @@ mod audience;
 mod build;
 pub mod export;
 mod gather;
+mod handed;
 mod html;
 mod intrusion;
 mod labels;

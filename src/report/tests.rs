@@ -11,7 +11,7 @@ use super::{
 use crate::{
     journal::{
         Anchor, Approval, Record, SentOutcome, Verdict, sha256_hex,
-        testing::{Bench, USER, exchange, intent, observed, plan_digest, plan_file, sent, target},
+        testing::{Bench, USER, exchange, intent, observed, plan_digest, plan_file, secret_intent, sent, target},
     },
     model::{
         Call, Caveat, CaveatKind, Change, Difference, Goal, GraphPath, Irreversible, Item, Outcome, Refusal, Replay,
@@ -155,7 +155,7 @@ async fn incident(case: &Path) -> Bench {
     };
     bench.add(observed("c005", json!({"on": true})), vec![]).await;
     bench.add(sealed, vec![]).await;
-    bench.add(intent("c005", "i5", json!({"on": false})), vec![]).await;
+    bench.add(secret_intent("c005", "i5"), vec![]).await;
     bench
 }
 

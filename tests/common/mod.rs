@@ -5,7 +5,7 @@
 pub(crate) mod canary;
 pub mod guarding;
 
-use std::{collections::BTreeMap, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::Read as _, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use mock_server::{Scenario, Server, Tenant};
 use serde_json::Value;
@@ -241,6 +241,16 @@ impl World {
             }
         }
         panic!("the case stays locked");
+    }
+
+    /// Owner and secret of a sealed file of the case.
+    pub fn opened(&self, file: &str, key: &age::x25519::Identity) -> (String, String) {
+        let bytes = std::fs::read(self.case().join(file)).unwrap();
+        let sealed = age::Decryptor::new(age::armor::ArmoredReader::new(&bytes[..])).unwrap();
+        let mut text = String::new();
+        sealed.decrypt(std::iter::once(key as &dyn age::Identity)).unwrap().read_to_string(&mut text).unwrap();
+        let (owner, secret) = text.trim_end().split_once('\n').unwrap();
+        (owner.to_owned(), secret.to_owned())
     }
 
     pub async fn undo_plan(&self, dir: &std::path::Path) -> PlanFile {
