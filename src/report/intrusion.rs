@@ -24,6 +24,8 @@ pub enum Examined {
     Undecided,
     /// It was looked for, and nothing was found.
     Nothing,
+    /// It was looked for, and the tenant did not let us see all of it, or a guard kept us away: denied is not empty.
+    NotWholly,
     /// A responder noted it from logs; this program did not see it.
     Noted,
     /// Nobody looked, as far as this record shows.
@@ -37,6 +39,7 @@ impl Examined {
             Self::Found => "found, and acted on",
             Self::Undecided => "found, and left alone",
             Self::Nothing => "looked for, nothing found",
+            Self::NotWholly => "not wholly examined: something could not be read, or was refused",
             Self::Noted => "noted by the responder",
             Self::NotExamined => "not examined",
         }
@@ -113,11 +116,10 @@ const TRACES: [(&str, Option<&str>, &str); 6] = [
 /// What is known of the intrusion.
 pub(super) fn traces(report: &Report, known: &Known<'_>) -> Vec<Trace> {
     let changes: Vec<&Change> = report.accounts.iter().flat_map(|account| &account.changes).collect();
-    let looked_for: BTreeSet<&str> =
-        report.steps.iter().filter_map(|step| (known.meta)(&step.action)).map(|meta| meta.target_kind).collect();
+    let looked = looked_for(report, known);
     let trace = |(name, kind, source): (&str, Option<&str>, &str)| {
         let (examined, found) = match kind {
-            Some(kind) => of_kind(kind, &changes, &report.left_alone, looked_for.contains(kind)),
+            Some(kind) => of_kind(kind, &changes, &report.left_alone, looked.get(kind).copied()),
             None if name.starts_with("Suspicious") => of_noted(known.noted, Kind::Access),
             None => of_noted(known.noted, Kind::Effect),
         };
@@ -126,7 +128,28 @@ pub(super) fn traces(report: &Report, known: &Known<'_>) -> Vec<Trace> {
     TRACES.into_iter().map(trace).collect()
 }
 
-fn of_kind(kind: &str, changes: &[&Change], left: &[LeftAlone], looked_for: bool) -> (Examined, Vec<Found>) {
+/// What the steps of the plan looked for, by kind of object, and whether it was all seen: only a step that came back with an
+/// answer, and from which nothing was kept, has seen that there is nothing.
+fn looked_for<'a>(report: &Report, known: &Known<'a>) -> BTreeMap<&'a str, Examined> {
+    let mut looked = BTreeMap::new();
+    for step in &report.steps {
+        let Some(meta) = (known.meta)(&step.action) else { continue };
+        let kept = report.not_planned.iter().any(|it| it.step == step.id);
+        let empty = report.nothing_found.iter().any(|(of, _)| *of == step.id);
+        let seen = match (kept, empty) {
+            (true, _) => Examined::NotWholly,
+            (false, true) => Examined::Nothing,
+            (false, false) => continue,
+        };
+        let entry = looked.entry(meta.target_kind).or_insert(seen);
+        if seen == Examined::NotWholly {
+            *entry = seen;
+        }
+    }
+    looked
+}
+
+fn of_kind(kind: &str, changes: &[&Change], left: &[LeftAlone], looked: Option<Examined>) -> (Examined, Vec<Found>) {
     let is_kind = |target: &Target| target.kind == kind;
     let of = changes.iter().filter_map(|change| Some((*change, change.target.as_ref().filter(|it| is_kind(it))?)));
     let found = |(change, target): (&Change, &Target)| Found {
@@ -143,11 +166,10 @@ fn of_kind(kind: &str, changes: &[&Change], left: &[LeftAlone], looked_for: bool
         left_alone: true,
     });
     let left: Vec<Found> = left_by_run.into_iter().chain(left).collect();
-    let examined = match (acted.is_empty(), left.is_empty(), looked_for) {
-        (false, ..) => Examined::Found,
-        (_, false, _) => Examined::Undecided,
-        (.., true) => Examined::Nothing,
-        _ => Examined::NotExamined,
+    let examined = match (acted.is_empty(), left.is_empty()) {
+        (false, _) => Examined::Found,
+        (_, false) => Examined::Undecided,
+        _ => looked.unwrap_or(Examined::NotExamined),
     };
     (examined, acted.into_iter().chain(left).collect())
 }

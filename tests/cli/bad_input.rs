@@ -252,3 +252,14 @@ fn a_change_that_the_tenant_refuses_is_exit_4_and_the_others_are_made() {
     assert!(ended.stdout.contains("unknown"), "{}", ended.stdout);
     assert!(ended.stdout.contains("done"), "{}", ended.stdout);
 }
+
+#[test]
+fn an_incident_that_is_yet_to_come_is_refused_before_anything_is_read() {
+    let lab = Lab::aitm();
+    let mut args = lab.plan_args();
+    let at = args.iter().position(|arg| arg.starts_with("incident_start=")).unwrap();
+    args[at] = "incident_start=2093-12-12T13:50:17Z".to_owned();
+    let ended = lab.staunch(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(ended.code, Some(2), "{}", ended.text());
+    assert!(ended.stderr.contains("incident_start is 2093-12-12T13:50:17Z, which is yet to come"), "{}", ended.stderr);
+}
