@@ -95,7 +95,7 @@ async fn run_out_of_room(
         match &text {
             Some(text) => assert!(text.contains(&writes[0]), "{text}"),
             // The test that started this process looks for it.
-            None => eprintln!("{PRINTED}{}", writes[0]),
+            None => io::stderr().write_all(format!("{PRINTED}{}\n", writes[0]).as_bytes()).unwrap(),
         }
     }
     if let Some(file) = &spilled.file {

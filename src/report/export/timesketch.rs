@@ -44,9 +44,11 @@ pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Met
 /// Marks an event whose time cannot be right, and says why.
 fn checked(mut event: Value, export: &Export, is_of: impl Fn(&TimelineFinding) -> bool) -> Value {
     let mut found = export.report.timeline_findings.iter().filter(|finding| is_of(finding));
-    if let (Some(finding), Some(tags)) = (found.next(), event["tag"].as_array_mut()) {
-        tags.push(json!(TO_CHECK));
-        event["to_check"] = json!(cut(finding.text.raw()));
+    if let (Some(finding), Some(event)) = (found.next(), event.as_object_mut()) {
+        if let Some(Value::Array(tags)) = event.get_mut("tag") {
+            tags.push(json!(TO_CHECK));
+        }
+        event.insert("to_check".to_owned(), json!(cut(finding.text.raw())));
     }
     event
 }
@@ -102,8 +104,8 @@ fn of_line(export: &Export, line: &Line, changes: &BTreeMap<String, Named>) -> O
         "attack_version": ATTACK_VERSION,
         "d3fend_version": D3FEND_VERSION,
     });
-    if let Record::Intent { server_time, .. } = &line.record {
-        value["server_time"] = json!(server_time);
+    if let (Record::Intent { server_time, .. }, Some(value)) = (&line.record, value.as_object_mut()) {
+        value.insert("server_time".to_owned(), json!(server_time));
     }
     Some(value)
 }
