@@ -216,7 +216,11 @@ async fn every_ocsf_event_is_as_the_schema_of_its_class_says() {
         }
         ocsf.check(&attributes, event, &uid.to_string());
         let activity = &attributes["activity_id"]["enum"][number("activity_id").to_string()];
-        assert_eq!(activity["caption"], event["activity_name"], "{event}");
+        // Where the schema has no word, the source's own stands.
+        match number("activity_id") {
+            99 => assert!(!["Other", ""].contains(&event["activity_name"].as_str().unwrap()), "{event}"),
+            _ => assert_eq!(activity["caption"], event["activity_name"], "{event}"),
+        }
         // 0 Unknown, 1 Success, 2 Failure and 99 Other stand in the dictionary; the class may add to them.
         let status = &attributes["status_id"]["enum"][number("status_id").to_string()];
         assert!(matches!(number("status_id"), 0 | 1 | 2 | 99) || status.is_object(), "{event}");

@@ -262,6 +262,7 @@ fn part(span: &Span) -> Part {
         Span::Words(words) => ("words", "", words.clone()),
         Span::Said(words) => ("words", "", json_for_terminal(words).replace('\n', " ")),
         Span::Foreign(text) => ("foreign", "", text.term()),
+        Span::Whole(text) => ("foreign", "", text.whole()),
         Span::Code(text) => ("code", "", text.replace('\n', " ")),
         Span::Seq(seq) => ("seq", "", format!("[#{seq}]")),
         Span::Outcome(outcome) => ("outcome", look(*outcome), outcome.map_or("not-ended", Outcome::word).to_owned()),

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::{
     Known,
+    defang::defanged,
     export::{Kind, Noted},
     labels::Labels,
     text::{Block, Text},
@@ -81,8 +82,10 @@ pub struct Indicator {
     pub kind: String,
     /// Its id; for an application its client id, which is the same in every tenant.
     pub id: String,
-    /// Its name and what it was found by; addresses cannot be clicked.
+    /// Its name; addresses cannot be clicked, here and in what follows.
     pub name: Untrusted,
+    /// What it was found by: where it sends mail, since when it is there, what it may do.
+    pub found_by: Option<Untrusted>,
 }
 
 /// A technique that was countered, or a countermeasure that was taken.
@@ -179,11 +182,6 @@ fn acted_on(change: &Change) -> bool {
     !change.calls.is_empty() || change.outcome == Some(Outcome::Already)
 }
 
-fn with_note(target: &Target, note: Option<&Untrusted>) -> Untrusted {
-    let note = note.filter(|note| !note.raw().is_empty()).map(|note| format!(": {}", note.raw()));
-    format!("{}{}", target.name.raw(), note.unwrap_or_default()).into()
-}
-
 fn of_noted(noted: &[Noted], kind: Kind) -> (Examined, Vec<Found>) {
     let found: Vec<Found> = noted
         .iter()
@@ -209,20 +207,11 @@ pub(super) fn indicators(report: &Report) -> Vec<Indicator> {
             seq: change.snapshot.or(change.line()),
             kind: target.kind.clone(),
             id: id.clone(),
-            name: defanged(with_note(target, change.note.as_ref()).raw()).into(),
+            name: defanged(&target.name),
+            found_by: change.note.as_ref().map(defanged),
         })
     };
     acted.filter_map(of).collect()
-}
-
-/// Addresses that nobody clicks by accident: `a[@]b[.]example`, `hxxps[:]//`.
-fn defanged(text: &str) -> String {
-    let word = |word: &str| {
-        let word = word.replace("https://", "hxxps[:]//").replace("http://", "hxxp[:]//").replace('@', "[@]");
-        let is_address = word.contains("[@]") || word.contains("[:]");
-        if is_address { word.replace('.', "[.]") } else { word }
-    };
-    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 /// The ids of the changes that hold, each once.
@@ -291,11 +280,13 @@ pub(super) fn indicator_section(report: &Report, blocks: &mut Vec<Block>) {
     blocks.push(Block::Section("Indicators to look for elsewhere"));
     let row = |it: &Indicator| {
         let seq = it.seq.map_or_else(Text::new, |seq| Text::new().seq(seq));
-        [Text::new().said(&it.kind), Text::new().code(&it.id), Text::new().foreign(&it.name), seq]
+        let object = Text::new().said(&it.kind).words(" ").code(&it.id);
+        let found_by = it.found_by.as_ref().map_or_else(Text::new, |note| Text::new().whole(note));
+        [object, Text::new().whole(&it.name), found_by, seq]
     };
     let rows: Vec<_> = report.indicators.iter().map(row).collect();
     let instead = Text::new().words(format!("{} objects of the intruder; `--as markdown` lists them", rows.len()));
-    blocks.push(Block::Table { head: ["kind", "id", "name", "line"], rows, instead });
+    blocks.push(Block::Table { head: ["object", "name", "found by", "line"], rows, instead });
 }
 
 /// Techniques as a table, and apart from them what the playbook states.
@@ -330,16 +321,4 @@ fn cells(it: &Technique) -> [Text; 3] {
     let version = it.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
     let name = it.name.clone().unwrap_or_default();
     [Text::new().words(format!("{}{version}", it.catalog)), Text::new().code(&it.id), Text::new().words(name)]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::defanged;
-
-    #[test]
-    fn addresses_cannot_be_clicked_and_words_stay() {
-        assert_eq!(defanged("forwards to a@b.example."), "forwards to a[@]b[.]example[.]");
-        assert_eq!(defanged("at https://b.example/x"), "at hxxps[:]//b[.]example/x");
-        assert_eq!(defanged("disabled. Twice."), "disabled. Twice.");
-    }
 }

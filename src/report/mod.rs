@@ -5,6 +5,7 @@
 
 mod audience;
 mod build;
+mod defang;
 pub mod export;
 mod gather;
 mod handed;

@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::types::{Containment, LeftAlone, NotPlanned, Report, Technique};
+use super::types::{Containment, Indicator, LeftAlone, NotPlanned, Report, Technique};
 use crate::{
     journal::Verdict,
     model::{Catalog, Outcome, Target},
@@ -34,7 +34,6 @@ pub(super) fn fields(report: &Report) -> Value {
         })
     });
     let open: Vec<Value> = open.collect();
-    let indicators = report.indicators.iter().map(|it| json!({"kind": it.kind, "id": it.id, "name": it.name.term()}));
     json!({
         "marking": report.marking,
         "directive": "(EU) 2022/2555, Article 23(4)",
@@ -48,7 +47,7 @@ pub(super) fn fields(report: &Report) -> Value {
         "incident_notification": {
             "due_at_the_latest": due(NOTIFICATION),
             "initial_assessment": {"severity": null, "impact": null, "accounts_concerned": accounts(report)},
-            "indicators_of_compromise": indicators.collect::<Value>(),
+            "indicators_of_compromise": report.indicators.iter().map(indicator).collect::<Value>(),
         },
         "final_report": {
             "due": "one month after the incident notification",
@@ -93,6 +92,10 @@ fn accounts(report: &Report) -> usize {
         targets.clone().any(|target| target.kind == "user" || target.of.is_some())
     });
     users.count()
+}
+
+fn indicator(it: &Indicator) -> Value {
+    json!({"kind": it.kind, "id": it.id, "name": it.name, "found_by": it.found_by, "journal_line": it.seq})
 }
 
 fn object(target: &Target) -> Value {

@@ -145,7 +145,7 @@ pub(super) fn left_alone(report: &Report, blocks: &mut Vec<Block>) {
         let text = if left.certain { text } else { text.words(", not certainly of the incident") };
         blocks.push(Block::Point(0, text));
         if !left.note.raw().is_empty() {
-            blocks.push(Block::Point(1, Text::new().foreign(&left.note)));
+            blocks.push(Block::Point(1, Text::new().said(left.note.raw())));
         }
         let note = |caveat: &crate::model::Caveat| Block::Point(1, Text::new().words("note: ").said(&caveat.text));
         blocks.extend(left.caveats.iter().map(note));

@@ -234,7 +234,7 @@ async fn baited(bait: &str) -> Report {
         moment.step = moment.step.as_ref().map(|_| bait.to_owned());
     }
     for indicator in &mut report.indicators {
-        (indicator.name, indicator.kind) = (bait.into(), bait.into());
+        (indicator.name, indicator.kind, indicator.found_by) = (bait.into(), bait.into(), Some(bait.into()));
     }
     for account in &mut report.accounts {
         account.name = bait.into();
@@ -283,6 +283,25 @@ async fn times_that_cannot_be_right_stand_in_every_form_for_every_reader() {
 }
 
 const READERS: [Audience; 4] = [Audience::Owner, Audience::Technical, Audience::Management, Audience::Regulator];
+
+/// Of a rule with long conditions, the address that it forwards to is all that can be looked for.
+#[tokio::test]
+async fn an_indicator_is_whole_however_long_it_is() {
+    let case = tempfile::tempdir().unwrap();
+    let mut report = Report::read(&closed(case.path()).await).unwrap();
+    let note = format!("enabled; if SubjectContainsWords {}; ForwardTo out@collector.example", "invoice ".repeat(200));
+    let changes = report.accounts.iter_mut().flat_map(|account| &mut account.changes);
+    for change in changes.filter(|change| change.target.as_ref().is_some_and(|target| target.kind == "inbox-rule")) {
+        change.note = Some(note.as_str().into());
+    }
+    report.indicators = super::intrusion::indicators(&report);
+    let notification = report.notification().unwrap().to_string();
+    for audience in [Audience::Technical, Audience::Regulator] {
+        for text in [report.markdown_for(audience), report.html(audience).unwrap(), notification.clone()] {
+            assert!(text.contains("ForwardTo out[@]collector[.]example"), "{text}");
+        }
+    }
+}
 
 /// As an independent parser of Markdown reads it.
 #[tokio::test]

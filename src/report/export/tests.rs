@@ -8,7 +8,7 @@ use crate::{
         Record,
         testing::{Bench, USER, ended, small, target},
     },
-    model::{Outcome, Target},
+    model::{IdentityKind, Outcome, Target},
     report::Known,
 };
 
@@ -93,6 +93,50 @@ async fn names_are_those_of_the_tenant_whole_and_without_quotes() {
     assert_eq!(user, &serde_json::json!({"name": USER, "uid": "u1", "email_addr": USER}));
     let nameless = ended_with("done", target("user", "u1", "u1")).await;
     assert!(parsed(&nameless.ocsf(&|_| None))[1]["user"].get("email_addr").is_none());
+}
+
+/// Who did it, on whose word, to whose thing: an event that a join cannot reach is not found.
+#[tokio::test]
+async fn an_event_names_who_acted_who_approved_and_whose_object_it_was() {
+    let export = export().await;
+    let rule = |events: &[Value]| {
+        events.iter().find(|event| event["class_uid"] == 7001 && event["unmapped"]["change"] == "c002").unwrap().clone()
+    };
+    let events = parsed(&export.ocsf(&|_| None));
+    let remedied = rule(&events);
+    let values: Vec<(&str, &str)> = remedied["observables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| (it["name"].as_str().unwrap(), it["value"].as_str().unwrap()))
+        .collect();
+    let wanted =
+        [("unmapped.target.uid", "r1"), ("unmapped.target.owner.uid", "u1"), ("unmapped.target.owner.name", USER)];
+    assert_eq!(values, wanted);
+    // The name of an observable is the path of an attribute of the event, whose value it repeats.
+    for event in events.iter().filter(|event| event["class_uid"] == 7001) {
+        for observable in event["observables"].as_array().unwrap() {
+            let path = format!("/{}", observable["name"].as_str().unwrap().replace('.', "/"));
+            assert_eq!(event.pointer(&path), Some(&observable["value"]), "{path}: {event}");
+        }
+    }
+    for event in &events {
+        assert_eq!(
+            event["unmapped"]["approved_by"],
+            serde_json::json!([{"by": "ilse", "how": "prompt", "journal_line": 1}])
+        );
+        assert!(event["actor"].get("user").is_none(), "an application acted, and nobody was signed in");
+    }
+
+    let mut signed_in = export;
+    let identity = &mut signed_in.report.method.identity;
+    (identity.kind, identity.user_principal_name) = (IdentityKind::User, Some("ilse@contoso.example".into()));
+    let acted = parsed(&signed_in.ocsf(&|_| None)).into_iter().filter(|event| event["class_uid"] != 7001);
+    for event in acted {
+        assert_eq!(event["actor"]["user"]["email_addr"], "ilse@contoso.example", "{event}");
+        assert_eq!(event["actor"]["user"]["uid"], "33333333-3333-4333-8333-333333333333");
+        assert_eq!(event["actor"]["app_uid"], "22222222-2222-4222-8222-222222222222");
+    }
 }
 
 #[tokio::test]

@@ -128,7 +128,7 @@ fn plain(text: &Text) -> String {
     let part = |span: &Span| match span {
         Span::Words(words) | Span::Loud(words, _) => words.clone(),
         Span::Said(words) | Span::Code(words) => json_for_terminal(words).replace('\n', " "),
-        Span::Foreign(text) => text.term(),
+        Span::Foreign(text) | Span::Whole(text) => text.term(),
         Span::Seq(seq) => format!("[#{seq}]"),
         Span::Outcome(outcome) => outcome.map_or("not-ended", Outcome::word).to_owned(),
     };
