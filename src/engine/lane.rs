@@ -42,6 +42,11 @@ impl Lane<'_> {
                 Step::Later(standing) => later.push((step, change, standing)),
                 Step::Ended(outcome) => rest = rest.or_after(step, change, Some(outcome)),
                 Step::Left => rest = rest.or_after(step, change, None),
+                // The tenant said no, and an earlier attempt may have taken effect: what others wait for is not done beside.
+                Step::Verify(verification) if verification.doubt.is_some() && step.on_error != OnError::Continue => {
+                    verification.run(self.run).await?;
+                    rest = rest.or_after(step, change, self.run.outcome(&change.id));
+                }
                 Step::Verify(verification) => self.verify(verification),
             }
         }

@@ -385,6 +385,11 @@ impl Run {
         lanes(stage).into_values().flatten().any(|(_, change)| shared.left.contains_key(&change.id))
     }
 
+    /// How a change ended, where it did.
+    pub(crate) fn outcome(&self, change: &str) -> Option<Outcome> {
+        lock(&self.shared).outcomes.get(change).copied()
+    }
+
     /// What a person said of a change's open call, and who.
     pub(crate) fn said(&self, change: &str) -> Option<(Said, String)> {
         lock(&self.shared).said.get(change).cloned()
