@@ -11,6 +11,8 @@
 mod common;
 #[path = "conformance/faults.rs"]
 mod faults;
+#[path = "conformance/lost.rs"]
+mod lost;
 #[path = "conformance/table.rs"]
 mod table;
 

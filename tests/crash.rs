@@ -16,15 +16,16 @@ use std::{
     path::Path,
 };
 
-use common::{World, one_step};
+use common::{World, bind, one_step};
 use mock_server::faults::{Effect, Fault, Match};
-use serde_json::Value;
+use serde_json::{Value, json};
 use staunch::{
     action::DynAction,
     actions::REGISTRY,
     journal::{self, Approval, Crash, Found, History, Leaves, Line, Record, Said, SentOutcome},
-    model::{Call, Outcome, Replay, Write},
+    model::{Call, HandOver, Outcome, Replay, Write},
     plan::PlanFile,
+    report::Report,
 };
 
 /// What becomes of the call over which the run dies.
@@ -74,10 +75,18 @@ const POINTS: &[Point] = &[
     Point { kind: "ended", leaves: Leaves::All, fates: &[Fate::Plain] },
 ];
 
-/// A plan of one action on a tenant of its own: the action's example, or the way back from it.
+/// The same for a change whose new secret is handed over.
+const SEALED: &[Point] = &[
+    Point { kind: "sealed", leaves: Leaves::Nothing, fates: UNSENT },
+    Point { kind: "sealed", leaves: Leaves::Half, fates: &[Fate::Plain] },
+    Point { kind: "sealed", leaves: Leaves::All, fates: UNSENT },
+];
+
+/// A plan of one action on a tenant of its own: an example of the action, or the way back from it.
 #[derive(Clone, Copy)]
 struct Scene {
     action: &'static dyn DynAction,
+    example: usize,
     back: bool,
 }
 
@@ -85,12 +94,14 @@ struct Scene {
 struct Stage {
     world: World,
     file: PlanFile,
+    /// Opens what is sealed.
+    key: age::x25519::Identity,
     mutations: usize,
 }
 
 impl Scene {
     fn all() -> Vec<Self> {
-        let both = |action| [false, true].map(|back| Self { action, back });
+        let both = |action| [false, true].map(|back| Self { action, example: 0, back });
         REGISTRY.iter().flat_map(both).collect()
     }
 
@@ -99,15 +110,17 @@ impl Scene {
     }
 
     async fn set(self) -> Stage {
-        let world = World::aitm().await;
-        let example: Value = serde_saphyr::from_str(self.action.examples()[0].input).unwrap();
+        let key = age::x25519::Identity::generate();
+        let mut world = World::aitm().await;
+        world.recipients.push(key.to_public().to_string());
+        let example: Value = serde_saphyr::from_str(self.action.examples()[self.example].input).unwrap();
         let mut file = world.plan(&one_step(self.action.meta().id, &example)).await;
         if self.back {
             let forth = world.run(file).await;
             file = world.undo_plan(&forth.dir).await;
         }
         let mutations = mutations(&world);
-        Stage { world, file, mutations }
+        Stage { world, file, key, mutations }
     }
 }
 
@@ -282,7 +295,7 @@ async fn die_and_go_on(scene: Scene, whole: &Whole, point: Point, nth: u32, fate
     let is_open = expected.values().next().copied();
     match (point.kind, point.leaves, fate) {
         ("sent", Leaves::All, Fate::Plain)
-        | ("ended" | "observed" | "verified", _, _)
+        | ("ended" | "observed" | "sealed" | "verified", _, _)
         | ("intent", Leaves::Half, _) => {}
         ("intent", _, Fate::Plain) | (_, _, Fate::LostNotApplied) => {
             assert_ne!(is_open, Some(Found::Applied), "{what}")
@@ -321,6 +334,24 @@ async fn die_and_go_on(scene: Scene, whole: &Whole, point: Point, nth: u32, fate
     assert_eq!(found, expected, "{what}");
     let decided = lines.iter().filter(|line| matches!(line.record, Record::Decided { .. })).count();
     assert_eq!(decided, undecided.len(), "{what}");
+    // Reading does not tell somebody else's password from ours.
+    if fate != Fate::ByOthers || expected.is_empty() {
+        assert_handed_over(&stage, &dir, &what);
+    }
+}
+
+/// The new secret that the report hands over is the one that its account has.
+fn assert_handed_over(stage: &Stage, run: &Path, what: &str) {
+    let is_sealed = |call: &Call| call.secrets.iter().any(|slot| slot.hand_over == HandOver::Sealed);
+    if !stage.calls().iter().any(is_sealed) {
+        return;
+    }
+    let secrets = Report::read(run).unwrap().secrets;
+    let [sealed] = secrets.as_slice() else {
+        panic!("{what}: {secrets:#?}");
+    };
+    let (owner, secret) = stage.world.opened(&sealed.file, &stage.key);
+    assert!(stage.world.tenant.password_is(&owner, &secret), "{what}: it opens nothing");
 }
 
 /// What the crash left is named by the first line of the new process.
@@ -341,20 +372,27 @@ fn assert_torn(lines: &[Line], point: Point, what: &str) {
     }
 }
 
+/// False where there is nothing to run.
+async fn dies_at(scene: Scene, points: &[Point]) -> bool {
+    let Some(whole) = Whole::of(scene).await else {
+        return false;
+    };
+    for point in points {
+        // The first line of its kind, and the last.
+        for nth in BTreeSet::from([1, whole.count(point.kind)]) {
+            for fate in point.fates {
+                die_and_go_on(scene, &whole, *point, nth, *fate).await;
+            }
+        }
+    }
+    true
+}
+
 async fn every_action_dies(points: &[Point]) {
     let mut deaths = BTreeSet::new();
     for scene in Scene::all() {
-        let Some(whole) = Whole::of(scene).await else {
-            continue;
-        };
-        for point in points {
-            // The first line of its kind, and the last.
-            for nth in BTreeSet::from([1, whole.count(point.kind)]) {
-                for fate in point.fates {
-                    die_and_go_on(scene, &whole, *point, nth, *fate).await;
-                    deaths.insert(scene.name());
-                }
-            }
+        if dies_at(scene, points).await {
+            deaths.insert(scene.name());
         }
     }
     assert!(REGISTRY.iter().all(|action| deaths.contains(action.meta().id)), "{deaths:?}");
@@ -384,4 +422,65 @@ async fn after_the_result() {
 #[tokio::test]
 async fn after_the_read_back() {
     every_action_dies(&POINTS[10..13]).await;
+}
+
+#[tokio::test]
+async fn a_secret_that_is_handed_over_is_the_one_that_was_set() {
+    let action = REGISTRY.get("user.reset-password").unwrap();
+    let is_sealed = |example: &staunch::action::Example| example.input.contains("sealed");
+    let example = action.examples().iter().position(is_sealed).unwrap();
+    let scene = Scene { action, example, back: false };
+    assert!(dies_at(scene, SEALED).await && dies_at(scene, POINTS).await);
+}
+
+/// A playbook whose first step fails, and what its `on_error`, or the condition of a later step, makes of the others.
+const FAILING: &[(&str, &str)] = &[("stop", "always"), ("next-target", "always"), ("continue", "steps.block.outcome")];
+
+/// Blocks the victim, which the tenant refuses, and revokes its sessions; then those of somebody else.
+fn failing(on_error: &str, when: &str) -> String {
+    let when = if when == "always" { String::new() } else { format!("when: {when}, ") };
+    format!(
+        "schema: staunch/v1\nid: failing\nversion: 1.0.0\ntitle: A change fails\n\
+         inputs: {{users: {{type: users}}, others: {{type: users}}}}\nlimits: {{changes: 10}}\nstages:\n  \
+         - id: first\n    steps:\n      \
+         - {{id: block, on_error: {on_error}, each: inputs.users, do: {{user.block-sign-in: {{user: each}}}}}}\n      \
+         - {{id: same, each: inputs.users, do: {{user.revoke-sessions: {{user: each}}}}}}\n  \
+         - id: second\n    steps:\n      \
+         - {{id: other, {when}each: inputs.others, do: {{user.revoke-sessions: {{user: each}}}}}}\n"
+    )
+}
+
+/// A tenant that refuses the first change, and the plan.
+async fn about_to_fail(on_error: &str, when: &str) -> (World, PlanFile) {
+    let world = World::aitm().await;
+    let inputs = [("users", json!([world.victim()])), ("others", json!(["grady@sunnyside08.example"]))];
+    let file = world.plan(&bind(&failing(on_error, when), &inputs)).await;
+    let refused = Effect::ServerError { status: 403, applied: false };
+    world.tenant.faults().add(Fault::always(Match::method_path("PATCH", "/users/"), refused));
+    (world, file)
+}
+
+#[tokio::test]
+async fn what_a_failed_change_means_for_the_others_is_not_forgotten() {
+    let mut ends = BTreeSet::new();
+    for (on_error, when) in FAILING {
+        let (world, file) = about_to_fail(on_error, when).await;
+        let whole = world.run(file).await;
+        let lines = whole.history().lines.len() as u64;
+        ends.insert(format!("{:?}", whole.outcomes()));
+        // After the approval, and after every line but the last.
+        for last in 1..lines - 1 {
+            let what = format!("on_error: {on_error}, when: {when}, after line {last}");
+            let (world, file) = about_to_fail(on_error, when).await;
+            let dir = world.run_until(file, last).await;
+            let mut summary = world.resume(&dir).await.unwrap();
+            // Of a call that was about to be sent nobody can say that it was not: what is refused then is not known to fail.
+            for outcome in summary.outcomes.values_mut().filter(|outcome| **outcome == Outcome::Unknown) {
+                *outcome = Outcome::Failed;
+            }
+            assert_eq!(summary.outcomes, whole.summary.outcomes, "{what}");
+            assert_sound(&dir, &what);
+        }
+    }
+    assert_eq!(ends.len(), FAILING.len(), "the rows do not differ: {ends:?}");
 }

@@ -10,10 +10,7 @@
 
 mod common;
 
-use std::{
-    io::Read as _,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use common::{World, bind, one_step};
 use mock_server::faults::{Effect, Fault, Match};
@@ -192,6 +189,60 @@ async fn a_lost_creation_is_found_and_never_made_twice() {
 }
 
 #[tokio::test]
+async fn a_change_of_which_a_part_was_refused_is_not_called_unchanged() {
+    let world = World::aitm_on_one_clock().await;
+    world.tenant.edit(|state| {
+        let user = state.user(VICTIM).unwrap().id.clone();
+        state.mailboxes.get_mut(&user).unwrap().rules.iter_mut().for_each(|rule| rule.enabled = false);
+    });
+    let ran = world.run(world.plan(&one_step("mailbox.remove-inbox-rules", &json!({"user": VICTIM}))).await).await;
+    // The rule is made anew, and cannot be disabled.
+    let undo = world.undo_plan(&ran.dir).await;
+    assert!(undo.plan().changes().any(|change| change.calls.len() == 2), "{:#?}", undo.plan());
+    let denied = Effect::ServerError { status: 403, applied: false };
+    world.tenant.faults().add(Fault::always(Match::cmdlet("Disable-InboxRule"), denied));
+    let back = world.run(undo).await;
+    assert!(back.outcomes().contains(&Outcome::Unknown) && !back.outcomes().contains(&Outcome::Failed), "{back:?}");
+}
+
+#[tokio::test]
+async fn what_is_put_off_after_a_lost_answer_goes_on_from_there() {
+    for applied in [true, false] {
+        let world = World::aitm_on_one_clock().await;
+        let file = world.plan(&one_step("user.remove-auth-methods", &json!({"user": VICTIM}))).await;
+        let changes = file.plan().changes().count();
+        // Behind for as long as it is looked for at once.
+        world.tenant.set(|settings| settings.lag.list = 10_000);
+        let on = Match { method: Some("DELETE".into()), ..Match::default() };
+        world.tenant.faults().add(Fault::once(on.clone(), Effect::Drop { applied }));
+        world.tenant.faults().add(Fault::once(on, Effect::ServerError { status: 400, applied: false }));
+        let ran = world.run(file).await;
+        assert_eq!(ran.outcomes(), vec![Outcome::Done; changes], "{applied}: {:?}", ran.summary);
+        let snapshots = ran
+            .history()
+            .lines
+            .into_iter()
+            .filter(|line| matches!(&line.record, Record::Observed { purpose: Purpose::Before, .. }));
+        assert_eq!(snapshots.count(), changes, "the state before is that before the first try");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_creation_that_shows_late_is_waited_for_as_long_as_it_may_take() {
+    let world = World::aitm_on_one_clock().await;
+    let ran = world.run(world.plan(&one_step("mailbox.remove-inbox-rules", &json!({"user": VICTIM}))).await).await;
+    let undo = world.undo_plan(&ran.dir).await;
+    let changes = undo.plan().changes().count();
+    world.tenant.set(|settings| settings.lag.exchange = 60_000);
+    world.tenant.faults().add(Fault::once(Match::cmdlet("New-InboxRule"), Effect::Drop { applied: true }));
+    let back = world.run(undo).await;
+    assert_eq!(back.outcomes(), vec![Outcome::Done; changes], "{:?}", back.summary);
+    let requests = world.tenant.requests();
+    let created = requests.iter().filter(|it| it.cmdlet.as_deref() == Some("New-InboxRule") && it.mutated).count();
+    assert_eq!(created, changes, "one creation for each rule");
+}
+
+#[tokio::test]
 async fn all_methods_go_and_the_default_one_goes_last() {
     let world = World::aitm().await;
     let bound = one_step("user.remove-auth-methods", &json!({"user": VICTIM}));
@@ -306,13 +357,9 @@ async fn a_sealed_password_opens_with_the_key_and_is_the_one_that_was_set() {
     assert_eq!(owner, VICTIM);
     let path = world.case().join(file);
     assert!(!path.starts_with(&ran.dir), "outside the run's folder");
-    let bytes = std::fs::read(path).unwrap();
-    let opened = age::Decryptor::new(age::armor::ArmoredReader::new(&bytes[..])).unwrap();
-    let mut text = String::new();
-    opened.decrypt(std::iter::once(&key as &dyn age::Identity)).unwrap().read_to_string(&mut text).unwrap();
-    let (named, password) = text.trim_end().split_once('\n').unwrap();
+    let (named, password) = world.opened(file, &key);
     assert_eq!(named, VICTIM);
-    assert!(world.tenant.password_is(VICTIM, password));
+    assert!(world.tenant.password_is(VICTIM, &password));
 }
 
 #[tokio::test]

@@ -75,7 +75,10 @@ async fn blocked(shows: &[bool], matching_reads: u32) -> (Outcome, u32, Duration
     let summary = engine::run(approved, deps, options).await.unwrap();
     let lines = History::load(&dir).unwrap().lines;
     let seen = lines.iter().find_map(|line| match &line.record {
-        Record::Verified { reads, waited_ms, .. } => Some((*reads, Duration::from_millis(*waited_ms))),
+        Record::Verified { reads, waited_ms, .. } => {
+            assert!(line.ev.len() >= *reads as usize, "each read is evidence: {} of {reads}", line.ev.len());
+            Some((*reads, Duration::from_millis(*waited_ms)))
+        }
         _ => None,
     });
     let reason = lines.iter().find_map(|line| match &line.record {

@@ -27,9 +27,8 @@ pub(super) struct References(Vec<Value>);
 impl References {
     /// What the playbook says that it counters.
     pub(super) fn counters(&mut self, counters: &Counters) {
-        let lists = [&counters.attack, &counters.d3fend, &counters.coun7er, &counters.itm];
-        for (catalog, ids) in Catalog::ALL.into_iter().zip(lists) {
-            for id in ids {
+        for catalog in Catalog::ALL {
+            for id in counters.ids(catalog) {
                 self.add(of_catalog(catalog, id));
             }
         }

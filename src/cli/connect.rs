@@ -1,12 +1,14 @@
 //! From a profile's name to a session: a real tenant, one on a port, or the embedded one.
 
+use std::sync::Arc;
+
 use crate::{
     cli::{
         Context,
         config::Config,
         exit::{Exit, Failure, OrFail as _},
     },
-    client::Session,
+    client::{Session, SessionOptions},
     model::Cloud,
     plan::Protected,
 };
@@ -32,6 +34,15 @@ pub(crate) struct Embedded {
     _server: mock_server::Server,
 }
 
+/// Signs in; from then on long waits are told.
+async fn open(context: &Context, mut options: SessionOptions) -> Result<Session, Failure> {
+    options.run_deadline = context.global.deadline();
+    let session = Session::open(options, context.clock.clone()).await.or_fail(Exit::CouldNotRun)?;
+    let out = context.out;
+    session.on_wait(Arc::new(move |wait| out.say(&wait.to_string())));
+    Ok(session)
+}
+
 /// Signs in to the tenant of a profile. `tenant_id` chooses among profiles when none was named.
 pub(crate) async fn connect(context: &Context, tenant_id: Option<&str>) -> Result<Connected, Failure> {
     let name = context.global.tenant.as_deref();
@@ -41,9 +52,8 @@ pub(crate) async fn connect(context: &Context, tenant_id: Option<&str>) -> Resul
     }
     let config = Config::load(context.global.config.as_deref())?;
     let profile = config.profile(name, tenant_id)?;
-    let mut options = profile.options(context.out)?;
-    options.run_deadline = context.global.deadline();
-    let session = Session::open(options, context.clock.clone()).await.or_fail(Exit::CouldNotRun)?;
+    let options = profile.options(context.out)?;
+    let session = open(context, options).await?;
     Ok(Connected {
         session,
         cloud: profile.cloud,
@@ -63,7 +73,7 @@ pub(crate) async fn connect(context: &Context, tenant_id: Option<&str>) -> Resul
 /// Starts the embedded tenant in this process and signs in to it.
 #[cfg(feature = "demo")]
 pub(crate) async fn embedded(context: &Context, scenario: &str) -> Result<Connected, Failure> {
-    use crate::client::{Credential, Endpoints, SessionOptions};
+    use crate::client::{Credential, Endpoints};
 
     let tenant = mock_server::Tenant::new(&super::commands::tenant::scenario(scenario)?);
     let server = mock_server::Server::start(tenant.clone()).await;
@@ -72,9 +82,8 @@ pub(crate) async fn embedded(context: &Context, scenario: &str) -> Result<Connec
         server.uri().parse().map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to start: {error}")))?;
     let endpoints = Endpoints::all_at(url);
     let secret = Credential::Secret(us.client_secret.into());
-    let mut options = SessionOptions::new(Cloud::Global, us.tenant_id, us.client_id, secret).at(endpoints);
-    options.run_deadline = context.global.deadline();
-    let session = Session::open(options, context.clock.clone()).await.or_fail(Exit::CouldNotRun)?;
+    let options = SessionOptions::new(Cloud::Global, us.tenant_id, us.client_id, secret).at(endpoints);
+    let session = open(context, options).await?;
     let embedded = Some(Embedded { tenant, _server: server });
     let protected = Protected::default();
     Ok(Connected {

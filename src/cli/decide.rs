@@ -20,6 +20,8 @@ pub(crate) struct Resumption {
     pub(crate) history: History,
     pub(crate) by: String,
     pub(crate) decisions: Decisions,
+    /// What still cannot be sent ends as failed.
+    pub(crate) give_up: bool,
 }
 
 /// What was said on the command line, by change.

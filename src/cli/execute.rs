@@ -14,12 +14,12 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         program,
         progress::{self, Live},
-        prompt, runs, stopped,
+        prompt, runs, skew, stopped,
     },
     engine::{self, Deps, EngineError, Options, Stop, Summary},
     journal::{
-        Anchor, Approval, Handling, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader,
-        sha256_hex,
+        Anchor, Approval, Case, Handling, History, Journal, JournalError, Mode, PlaybookRef, RUN_FORMAT, RunHeader,
+        room_for, sha256_hex,
     },
     model::{Item, json_for_terminal},
     plan::{self, Accept, Applier, Approved, Cleared, Decision, Plan, PlanFile, PlanRefused},
@@ -38,6 +38,7 @@ impl Approver<'_> {
     /// the identity and the profile that apply it.
     pub(crate) async fn clear(&self, file: PlanFile) -> Result<Cleared, Failure> {
         let applied = runs::applied(&self.context.global.case);
+        self.nothing_is_open(file.plan())?;
         self.clear_against(file, &self.accept(&applied)).await
     }
 
@@ -64,6 +65,15 @@ impl Approver<'_> {
         for news in cleared.news() {
             self.context.out.say(&json_for_terminal(&news));
         }
+    }
+
+    /// Refuses to begin beside a run that has to be resumed first. One that is still at work is told as that.
+    fn nothing_is_open(&self, plan: &Plan) -> Result<(), Failure> {
+        let case = &self.context.global.case;
+        runs::CutOff::refuse(case, plan).map_err(|refused| match Case::locked(case) {
+            Err(error @ JournalError::Locked { .. }) => not_begun(&error),
+            _ => refused,
+        })
     }
 
     /// Shows the plan's confirmation and asks; on no terminal it is an error that names the flag.
@@ -135,26 +145,25 @@ pub(crate) async fn fresh(approver: &Approver<'_>, approved: Approved) -> Result
 /// As `fresh`; gives also the key that was shown when the run began.
 pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) -> Result<(Exit, String), Failure> {
     let Approver { context, connected, approving } = *approver;
+    skew::warn(context, connected);
     let header = RunHeader { authority: approving.authority.clone(), ..header(context, connected, approved.file()) };
     let keep = Keep::of(connected, approving.store.as_ref())?;
+    // A claim is for good: only what can begin takes one.
+    let room = room_for(approved.file().bytes().len(), approved.plan().changes().count());
+    let case = Case::hold(&context.global.case, room).map_err(|error| not_begun(&error))?;
+    runs::CutOff::refuse(case.folder(), approved.plan())?;
     keep.claim(&header, approved.file().digest()).await?;
     let playbook = approved.plan().playbook.as_ref().map(|playbook| playbook.text.clone().into_bytes());
-    let journal = Journal::create(
-        &context.global.case,
-        &header,
-        approved.file().bytes(),
-        playbook.as_deref(),
-        context.clock.clone(),
-    )
-    .or_fail(Exit::CouldNotRun)?;
+    let journal = Journal::begin(case, &header, approved.file().bytes(), playbook.as_deref(), context.clock.clone())
+        .map_err(|error| not_begun(&error))?;
     keep.note(journal.case_dir(), &header.run_id)?;
     let run_dir = journal.run_dir().to_owned();
     context.out.say(&format!("run {} in {}", header.run_id, run_dir.display()));
     note_elsewhere(context, "signed with a key of its own; note it outside of the folder", journal.anchor());
     custody::note(context, &run_dir, approving.by.as_deref(), Handling::Created);
     let key = journal.anchor().vkey.clone();
-    let exit = drive(context, connected, approved, journal, None).await?;
-    Ok((keep.copy(context, &run_dir, exit).await, key))
+    let (exit, closed) = drive(context, connected, approved, journal, None).await?;
+    Ok((keep.copy(context, &run_dir, exit, closed).await, key))
 }
 
 /// Goes on with the run in `path`; `digest` approves it where it died before its approval was on record.
@@ -164,8 +173,10 @@ pub(crate) async fn resumed(
     file: PlanFile,
     digest: Option<String>,
     decisions: Decisions,
+    give_up: bool,
 ) -> Result<Exit, Failure> {
     let Approver { context, connected, approving } = *approver;
+    skew::warn(context, connected);
     let keep = Keep::again(connected, path, approving.store.as_ref())?;
     keep.claim(&History::load(path).or_fail(Exit::NotVerified)?.header, file.digest()).await?;
     let (journal, history) = reopen(context, path)?;
@@ -176,17 +187,19 @@ pub(crate) async fn resumed(
     };
     note_elsewhere(context, "taken up again under a new key; note it too", journal.anchor());
     let by = operator(approving.by.as_deref());
-    let exit = drive(context, connected, approved, journal, Some(Resumption { history, by, decisions })).await?;
-    Ok(keep.copy(context, path, exit).await)
+    let resumption = Some(Resumption { history, by, decisions, give_up });
+    let (exit, closed) = drive(context, connected, approved, journal, resumption).await?;
+    Ok(keep.copy(context, path, exit, closed).await)
 }
 
+/// Runs it; how it ended, and whether its record is closed.
 async fn drive(
     context: &Context,
     connected: &Connected,
     approved: Approved,
     journal: Journal,
     resumption: Option<Resumption>,
-) -> Result<Exit, Failure> {
+) -> Result<(Exit, bool), Failure> {
     let key = journal.anchor().vkey.clone();
     let stop = Stop::default();
     let listener = tokio::spawn(listen(context.out, stop.clone()));
@@ -200,11 +213,13 @@ async fn drive(
         progress: Arc::new(Live::new(context.out, plan.changes().count())),
         stop,
     };
-    let options = Options { matching_reads: context.global.verify.matching_reads(), ..Options::default() };
+    let matching_reads = context.global.verify.matching_reads();
+    let give_up = resumption.as_ref().is_some_and(|resumption| resumption.give_up);
+    let options = Options { matching_reads, give_up, ..Options::default() };
     let stopped = |error: EngineError| stopped::failure(&run_dir, &plan, &error);
     let ran = match resumption {
         None => engine::run(approved, deps, options).await,
-        Some(Resumption { history, by, decisions }) => {
+        Some(Resumption { history, by, decisions, .. }) => {
             let taken_up = engine::take_up(approved, deps, options, &history, &by).await.map_err(stopped)?;
             let decided = decide::settle(context, taken_up, &by, &decisions).await?;
             let ready = decided.clear(&connected.protected).await.map_err(stopped)?;
@@ -224,8 +239,17 @@ async fn drive(
     if report.status.closed {
         custody::note(context, &run_dir, None, Handling::Sealed);
     }
+    if !summary.left.is_empty() {
+        let left: Vec<&str> = summary.left.keys().map(String::as_str).collect();
+        let run = run_dir.display();
+        context.out.say(&format!(
+            "not made for now: {}; nothing of it is lost:\n  staunch resume {run}\n\
+             (with --give-up what still cannot be made ends as failed, and the record is closed)",
+            left.join(", ")
+        ));
+    }
     context.out.say(&format!("to check the record:\n  {}", verify_line(&run_dir, &key)));
-    Ok(exit(&plan, &summary))
+    Ok((exit(&plan, &summary), summary.is_closed()))
 }
 
 /// The command that authenticates a run with the key that was shown for it, as a shell takes it.
@@ -261,7 +285,7 @@ fn exit(plan: &Plan, summary: &Summary) -> Exit {
         return Exit::Interrupted;
     }
     let unplanned = plan.items().any(|(_, item)| matches!(item, Item::Problem { .. } | Item::Refused { .. }));
-    let all_hold = summary.outcomes.values().all(|outcome| outcome.holds());
+    let all_hold = summary.is_closed() && summary.outcomes.values().all(|outcome| outcome.holds());
     if all_hold && !unplanned { Exit::Ok } else { Exit::NotContained }
 }
 
@@ -297,6 +321,11 @@ fn header(context: &Context, connected: &Connected, file: &PlanFile) -> RunHeade
         plan_id: plan.id.clone(),
         command: env::args().collect(),
     }
+}
+
+/// Why a run could not begin.
+fn not_begun(error: &JournalError) -> Failure {
+    Failure::of(Exit::CouldNotRun, error).hint("nothing was changed")
 }
 
 /// Opens the journal of a run that did not end; one that is closed cannot be resumed.

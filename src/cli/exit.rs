@@ -15,7 +15,7 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Refused, and nothing was changed.
     Refused = 3,
-    /// It ran, and something is not contained or not known.
+    /// It ran, and something is not contained or not known, or could not be sent for now.
     NotContained = 4,
     /// A record does not verify.
     NotVerified = 5,
@@ -25,7 +25,7 @@ pub(crate) enum Exit {
     Open = 51,
     /// A record was not closed, and its last line is incomplete.
     TornTail = 52,
-    /// Interrupted; the journal is right.
+    /// Interrupted, or its deadline has passed; the journal is right.
     Interrupted = 130,
 }
 

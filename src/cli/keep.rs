@@ -87,11 +87,11 @@ impl Keep {
     }
 
     /// Copies a run that ended as `exit` says. What was contained stays contained where the copy fails.
-    pub(crate) async fn copy(&self, context: &Context, run: &Path, exit: Exit) -> Exit {
+    pub(crate) async fn copy(&self, context: &Context, run: &Path, exit: Exit, closed: bool) -> Exit {
         let Some(store) = &self.store else {
             return exit;
         };
-        if exit == Exit::Interrupted {
+        if !closed {
             context.out.say("not copied to the store: the run is not closed; `resume` copies it when it is");
             return exit;
         }

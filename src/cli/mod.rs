@@ -8,6 +8,7 @@ mod config;
 mod connect;
 mod custody;
 mod decide;
+mod derived;
 mod execute;
 mod exit;
 mod hygiene;
@@ -18,6 +19,7 @@ mod program;
 mod progress;
 mod prompt;
 mod runs;
+mod skew;
 mod stopped;
 
 use std::{io, process::ExitCode, sync::Arc};

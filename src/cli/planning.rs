@@ -6,6 +6,7 @@ use std::{
     path::Path,
 };
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
 use crate::{
@@ -16,6 +17,7 @@ use crate::{
         connect::Connected,
         exit::{Exit, Failure, OrFail as _},
         progress, prompt,
+        runs::CutOff,
     },
     engine::check_recipient,
     model::{Identity, IdentityKind, Meta},
@@ -96,8 +98,10 @@ impl Prepared {
             recipients: [connected.recipients.clone(), self.recipients].concat(),
         };
         let wait = progress::wait("reading what was picked");
-        let plan = discovery.plan(&self.bound, &picks, recipe, REGISTRY, &reader).await.or_fail(Exit::CouldNotRun)?;
+        let mut plan =
+            discovery.plan(&self.bound, &picks, recipe, REGISTRY, &reader).await.or_fail(Exit::CouldNotRun)?;
         drop(wait);
+        CutOff::guard(&context.global.case, &self.overrides, &mut plan);
         for guard in self.overrides.guards().filter(|guard| !plan.overrides.iter().any(|it| it.guard == guard.name())) {
             context.out.say(&format!("nothing in this plan needs the override of guard {}", guard.name()));
         }
@@ -159,6 +163,7 @@ fn bind(context: &Context, playbook: &Playbook, given: &[String]) -> Result<Boun
             values.insert(decl.name.clone(), prompt::input(decl)?);
         }
     }
+    not_in_the_future(context, playbook, &values)?;
     playbook.bind(&values).map_err(|errors| {
         let missing = errors.iter().find_map(|error| match error {
             InputError::Missing { name, .. } => Some(format!("say --input {name}=VALUE")),
@@ -171,6 +176,19 @@ fn bind(context: &Context, playbook: &Playbook, given: &[String]) -> Result<Boun
             None => failure,
         }
     })
+}
+
+/// A time of an incident that is yet to come finds nothing, and nothing found looks like a contained account.
+fn not_in_the_future(context: &Context, playbook: &Playbook, values: &BTreeMap<String, Value>) -> Result<(), Failure> {
+    let latest = context.clock.now().saturating_add(SignedDuration::from_mins(5)).unwrap_or(Timestamp::MAX);
+    let times = playbook.inputs().iter().filter(|decl| decl.kind.name() == "timestamp");
+    for decl in times {
+        let time = values.get(&decl.name).and_then(Value::as_str).and_then(|text| text.parse::<Timestamp>().ok());
+        if let Some(time) = time.filter(|time| *time > latest) {
+            return Err(Failure::usage(format!("the input {} is {time}, which is yet to come", decl.name)));
+        }
+    }
+    Ok(())
 }
 
 fn given_inputs(playbook: &Playbook, given: &[String]) -> Result<BTreeMap<String, Value>, Failure> {

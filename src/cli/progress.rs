@@ -55,6 +55,10 @@ impl Progress for Live {
                 self.bar.set_message(id);
             }
             Event::Sent { change } => self.bar.set_message(format!("{change} sent, verifying")),
+            Event::Left { change, reason } => {
+                self.line(&format!("  {change} left for resume: {}", json_for_terminal(&reason)));
+            }
+            Event::Waiting(wait) => self.line(&wait.to_string()),
             Event::Ended { change, outcome, reason } => {
                 self.bar.inc(1);
                 self.line(&format!("  {change} {}: {}", outcome.word(), json_for_terminal(&reason)));

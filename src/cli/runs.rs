@@ -1,4 +1,5 @@
-//! Runs of a case: finding one by its folder or id, and which plans were applied already.
+//! Runs of a case: finding one by its folder or id, which plans were applied already, and which run has to be resumed
+//! before anything else is.
 
 use std::{
     fs,
@@ -10,14 +11,15 @@ use crate::{
         Context,
         exit::{Exit, Failure, OrFail as _},
     },
-    journal::History,
-    plan::PlanFile,
+    journal::{History, has_begun},
+    model::{Override, Refusal, json_for_terminal},
+    plan::{Guard, Overrides, Plan, PlanFile},
 };
 
 /// The folder of a run that was given as a path, an id, or the beginning of one.
 pub(crate) fn find(context: &Context, run: &str) -> Result<PathBuf, Failure> {
     let path = Path::new(run);
-    if path.join("run.json").is_file() {
+    if is_run(path) {
         return Ok(path.to_owned());
     }
     let runs = context.global.case.join("runs");
@@ -28,6 +30,11 @@ pub(crate) fn find(context: &Context, run: &str) -> Result<PathBuf, Failure> {
         _ => Err(Failure::usage(format!("there is no run {run}, neither as a folder nor in {}", runs.display()))
             .hint("say --case DIR if the case is elsewhere")),
     }
+}
+
+/// Whether this is a run's folder.
+pub(crate) fn is_run(path: &Path) -> bool {
+    path.join("run.json").is_file()
 }
 
 /// The id of the case's newest run: ids begin with the time.
@@ -44,11 +51,67 @@ pub(crate) fn load(context: &Context, run: &str) -> Result<(PathBuf, History), F
     Ok((path, history))
 }
 
-/// Digests of the plans that this case has runs of.
+/// Digests of the plans that this case has runs of. A run that died before its first line applied nothing.
 pub(crate) fn applied(case: &Path) -> Vec<String> {
     let runs = case.join("runs");
-    let plans = ids(&runs).into_iter().map(|id| runs.join(id).join("plan.json"));
-    plans.filter_map(|plan| PlanFile::load(&plan).ok()).map(|file| file.digest().to_owned()).collect()
+    let begun = ids(&runs).into_iter().map(|id| runs.join(id)).filter(|run| has_begun(run));
+    begun.filter_map(|run| PlanFile::load(&run.join("plan.json")).ok()).map(|file| file.digest().to_owned()).collect()
+}
+
+/// A run that was cut off in the middle of calls: nobody knows whether these took effect. What is made on top of it may
+/// do the same a second time, a password for one.
+pub(crate) struct CutOff {
+    id: String,
+    changes: Vec<String>,
+}
+
+impl CutOff {
+    /// Those of a case.
+    pub(crate) fn of(case: &Path) -> Vec<Self> {
+        let runs = case.join("runs");
+        let cut_off = |id: String| {
+            let history = History::salvage(&runs.join(&id)).ok()?;
+            let changes: Vec<String> = history.under_way().into_iter().map(str::to_owned).collect();
+            (!history.closed && !changes.is_empty()).then_some(Self { id, changes })
+        };
+        ids(&runs).into_iter().filter_map(cut_off).collect()
+    }
+
+    fn refusal(&self) -> Refusal {
+        let (id, changes) = (&self.id, self.changes.join(", "));
+        let reason = format!(
+            "run {id} was cut off in the middle of {changes}, and nobody knows what became of it: `staunch resume {id}` \
+             first, or plan again with --override {} --reason TEXT",
+            Guard::OpenRun.name()
+        );
+        Guard::OpenRun.refuses(json_for_terminal(&reason))
+    }
+
+    fn is_overridden(&self, overrides: &[Override]) -> bool {
+        overrides.iter().any(|it| it.guard == Guard::OpenRun.name() && it.target.as_ref() == Some(&self.id))
+    }
+
+    /// Refuses a new plan as a whole for each of them, unless that is overridden.
+    pub(crate) fn guard(case: &Path, overrides: &Overrides, plan: &mut Plan) {
+        for run in Self::of(case) {
+            let refusal = run.refusal();
+            match overrides.record(&refusal, Some(run.id)) {
+                Some(record) => plan.overrides.push(record),
+                None => plan.blocked.push(refusal),
+            }
+        }
+    }
+
+    /// Refuses a plan that was made before they were cut off.
+    pub(crate) fn refuse(case: &Path, plan: &Plan) -> Result<(), Failure> {
+        match Self::of(case).into_iter().find(|run| !run.is_overridden(&plan.overrides)) {
+            Some(run) => {
+                let Refusal { guard, reason } = run.refusal();
+                Err(Failure::new(Exit::Refused, format!("failed to apply the plan: {guard}: {reason}")))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// The folders of the runs that lie beside a run, this one among them.

@@ -35,15 +35,16 @@ pub(crate) fn failure(path: &Path, plan: &Plan, error: &EngineError) -> Failure 
 
 /// `; changed: c001, c002; sent, but its answer is not on record: c003; not changed: c004`
 fn standing(plan: &Plan, history: &History) -> String {
-    let (mut open, mut changed) = (BTreeSet::new(), BTreeSet::new());
+    let (mut open, mut lost, mut changed) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     for line in &history.lines {
         match &line.record {
             Record::Intent { change, .. } => {
                 open.insert(change.as_str());
             }
             Record::Sent { change, outcome, .. } => {
-                if *outcome != SentOutcome::Unknown {
-                    open.remove(change.as_str());
+                open.remove(change.as_str());
+                if *outcome == SentOutcome::Unknown {
+                    lost.insert(change.as_str());
                 }
                 if *outcome == SentOutcome::Accepted {
                     changed.insert(change.as_str());
@@ -52,6 +53,7 @@ fn standing(plan: &Plan, history: &History) -> String {
             _ => {}
         }
     }
+    open.extend(lost);
     changed.retain(|change| !open.contains(change));
     let all: BTreeSet<&str> = plan.changes().map(|change| change.id.as_str()).collect();
     let touched: BTreeSet<&str> = open.union(&changed).copied().collect();

@@ -108,7 +108,7 @@ impl EntraError {
 
 impl From<EntraError> for SignInError {
     fn from(error: EntraError) -> Self {
-        Self { message: error.line(), codes: error.error_codes }
+        Self { message: error.line(), passing: error.is_transient(), codes: error.error_codes }
     }
 }
 

@@ -107,6 +107,8 @@ mod tests {
             attempt: 1,
             method: "GET".to_owned(),
             url: "https://graph.microsoft.com/v1.0/users/x".to_owned(),
+            request_headers: Vec::new(),
+            token: None,
             request_body: None,
             status: Some(status),
             response_headers: vec![("Request-Id".to_owned(), "r1".to_owned())],
@@ -116,6 +118,7 @@ mod tests {
             server_date: None,
             outcome: outcome_of(status, false),
             batch: None,
+            batch_headers: Vec::new(),
             body: body.to_vec(),
         };
         Attempt { exchange, fault: None, retry_after: None, token_renewed: false, cut_off: None }

@@ -19,9 +19,10 @@ use tokio::sync::oneshot;
 
 use crate::{
     client::{
-        retry::retry_after,
+        obstacle::Obstacle,
+        retry::RetryAfter,
         transport::Fault,
-        wire::{Attempt, CLIENT_REQUEST_ID, Obstacle, Outgoing, Try, Wire, demanded, outcome_of},
+        wire::{Attempt, CLIENT_REQUEST_ID, Outgoing, Try, Wire, asked_headers, demanded, outcome_of},
     },
     model::{Exchange, ExchangeOutcome, Service},
 };
@@ -76,9 +77,10 @@ impl Batcher {
     }
 
     /// Makes one attempt of a read, together with those that are asked for at the same time. What is sent goes on
-    /// when one of the askers goes away.
+    /// when one of the askers goes away, or is stopped.
     pub(super) async fn submit(self: &Arc<Self>, out: Outgoing, this: Try) -> Result<Attempt, Obstacle> {
         let (reply, answer) = oneshot::channel();
+        let stop = this.stop.clone();
         let (full, first) = self.enqueue(Item { out, this, reply });
         if let Some(items) = full {
             let batcher = Arc::clone(self);
@@ -91,7 +93,11 @@ impl Batcher {
                 batcher.send(items).await;
             }));
         }
-        answer.await.unwrap_or(Err(Obstacle::Interrupted))
+        tokio::select! {
+            biased;
+            answer = answer => answer.unwrap_or(Err(Obstacle::Interrupted)),
+            () = stop.wait() => Err(Obstacle::Interrupted),
+        }
     }
 
     /// The batch that this read has filled, or whether it is the first that waits.
@@ -115,7 +121,8 @@ impl Batcher {
         }
         let id = self.wire.request_id();
         let deadline = items.iter().map(|item| item.this.deadline).max();
-        let outer = Try { id, number: 1, deadline: deadline.unwrap_or_default() };
+        let patient = items.iter().any(|item| item.this.patient);
+        let outer = Try { patient, ..Try::first(id, deadline.unwrap_or_default()) };
         let request = request(self.wire.base(Service::Graph), &items);
         // The place is given up at the end, when the fences that the items ask for stand.
         let (outer, place) = match self.wire.attempt_in_place(&request, &outer).await {
@@ -184,7 +191,7 @@ impl Batcher {
         let asked = headers
             .iter()
             .find(|(name, _)| name.eq_ignore_ascii_case("retry-after"))
-            .and_then(|(_, value)| retry_after(value, self.wire.server_now()));
+            .and_then(|(_, value)| RetryAfter::parse(value, self.wire.server_now()));
         let outcome = outcome_of(part.status, asked.is_some());
         let exchange = Exchange {
             status: Some(part.status),
@@ -273,6 +280,8 @@ fn frame(outer: &Exchange, item: &Item) -> Exchange {
         attempt: item.this.number,
         method: Method::GET.to_string(),
         url: item.out.url.to_string(),
+        request_headers: asked_headers(&item.out.headers),
+        token: outer.token.clone(),
         request_body: None,
         status: None,
         response_headers: Vec::new(),
@@ -282,6 +291,7 @@ fn frame(outer: &Exchange, item: &Item) -> Exchange {
         server_date: outer.server_date,
         outcome: ExchangeOutcome::Lost,
         batch: Some(outer.client_request_id.clone()),
+        batch_headers: outer.response_headers.clone(),
         body: Vec::new(),
     }
 }
@@ -291,6 +301,7 @@ fn share(outer: &Attempt, item: &Item) -> Attempt {
     let exchange = Exchange {
         status: outer.exchange.status,
         response_headers: outer.exchange.response_headers.clone(),
+        batch_headers: Vec::new(),
         outcome: outer.exchange.outcome,
         body: outer.exchange.body.clone(),
         ..frame(&outer.exchange, item)

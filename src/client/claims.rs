@@ -33,7 +33,10 @@ struct Claims {
     #[serde(default)]
     wids: Vec<String>,
     uti: Option<String>,
+    iat: Option<i64>,
     exp: Option<i64>,
+    appidacr: Option<String>,
+    azpacr: Option<String>,
     #[serde(default)]
     xms_cc: Vec<String>,
 }
@@ -77,6 +80,8 @@ pub(super) fn identity(token: &str) -> Result<Identity, Unreadable> {
         permissions: sorted(permissions),
         directory_roles: sorted(claims.wids),
         token_id: claims.uti,
+        issued: claims.iat.and_then(|at| Timestamp::from_second(at).ok()),
+        proof: claims.appidacr.or(claims.azpacr),
         expires: claims.exp.and_then(|at| Timestamp::from_second(at).ok()),
         continuous: claims.xms_cc.iter().any(|capability| capability.eq_ignore_ascii_case("cp1")),
     })
@@ -106,7 +111,8 @@ mod tests {
         let identity = identity(&token(&json!({
             "tid": "11111111-1111-1111-1111-111111111111", "appid": "app", "oid": "sp", "idtyp": "app",
             "roles": ["User.ReadWrite.All", "AuditLog.Read.All", "User.ReadWrite.All"],
-            "wids": ["b", "a"], "uti": "u1", "exp": 1_702_393_200, "xms_cc": ["CP1"],
+            "wids": ["b", "a"], "uti": "u1", "exp": 1_702_393_200, "iat": 1_702_389_600,
+            "appidacr": "2", "xms_cc": ["CP1"],
         })))
         .unwrap();
         assert_eq!(identity.kind, IdentityKind::Application);
@@ -115,6 +121,8 @@ mod tests {
         assert_eq!(identity.expires.unwrap().to_string(), "2023-12-12T15:00:00Z");
         assert_eq!(identity.token_id.as_deref(), Some("u1"));
         assert!(identity.continuous);
+        assert_eq!(identity.issued.unwrap().to_string(), "2023-12-12T14:00:00Z");
+        assert_eq!(identity.proof.as_deref(), Some("2"));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::{
-    client::{ReadErrorKind, throttle},
-    model::{Exchange, Service},
+    client::{ReadErrorKind, retry::RetryAfter, throttle},
+    model::{Exchange, ExchangeOutcome, Service},
 };
 
 /// What the tenant says about a failure.
@@ -33,6 +33,12 @@ impl Complaint {
         }
         if let Some(whose) = throttle::words(exchange).filter(|_| exchange.status == Some(429)) {
             found.message = format!("{} ({whose})", found.message);
+        }
+        let asked = header(exchange, "retry-after")
+            .filter(|_| exchange.outcome == ExchangeOutcome::Throttled)
+            .and_then(|value| RetryAfter::parse(value, exchange.server_date.unwrap_or(exchange.ended)));
+        if let Some(longer) = asked.and_then(RetryAfter::longer) {
+            found.message = format!("{}; {longer}", found.message);
         }
         found
     }

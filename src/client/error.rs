@@ -29,6 +29,13 @@ fn no_mailbox(kind: ReadErrorKind) -> &'static str {
     if kind == ReadErrorKind::NoMailbox { "this user has no mailbox in Exchange Online: " } else { "" }
 }
 
+impl ReadErrorKind {
+    /// Whether the service could not be asked for now: its answer may be had another time.
+    pub fn is_for_now(self) -> bool {
+        matches!(self, Self::Throttled | Self::Unavailable)
+    }
+}
+
 /// The tenant's answer, or why there is none, in one line.
 fn answer(status: Option<u16>, code: &str, message: &Untrusted) -> String {
     let number = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
@@ -79,6 +86,8 @@ pub struct SignInError {
     pub message: String,
     /// AADSTS numbers.
     pub codes: Vec<u32>,
+    /// The sign-in service could not be asked, or has a fault that passes: another try may be answered.
+    pub passing: bool,
 }
 
 impl SignInError {
@@ -89,6 +98,6 @@ impl SignInError {
 
     /// An error that has no AADSTS number.
     pub(super) fn plain(message: impl Into<String>) -> Self {
-        Self { message: message.into(), codes: Vec::new() }
+        Self { message: message.into(), codes: Vec::new(), passing: false }
     }
 }

@@ -9,7 +9,7 @@
 //! placeholders  sketch    secrets, for the bytes that go out | what a write looks like, for documents
 //! wire                    one attempt: gate, bearer token, record
 //! token  challenge  auth   kept tokens | what a service demands of one | how each kind of credential gets one
-//! pacing  retry            gates and fences | waits and budgets
+//! pacing  retry  waits     gates and fences | waits and budgets | what is waited for, told once
 //! transport  tls          bytes out, bytes in | which server is believed
 //! ```
 
@@ -25,6 +25,7 @@ mod draw;
 mod endpoints;
 mod error;
 mod hints;
+mod obstacle;
 mod pacing;
 mod paging;
 mod placeholders;
@@ -42,6 +43,7 @@ mod throttle;
 mod tls;
 mod token;
 mod transport;
+mod waits;
 mod wire;
 
 pub use auth::{
@@ -57,3 +59,4 @@ pub use sender::{Secrets, SendOutcome, Sender, Sent};
 pub use session::{Roots, Session, SessionOptions};
 pub use sketch::{Sketch, sketch};
 pub(crate) use transport::for_other_service;
+pub use waits::{Holding, Listener, Wait};

@@ -19,13 +19,14 @@ use crate::{
         ReadError, ReadErrorKind, SignInError,
         answer::{Failure, judge},
         cmdlet,
+        obstacle::Obstacle,
         pacing::{Priority, is_directory},
         paging::Pages,
         retry::Budget,
         session::Core,
-        wire::{Attempt, Obstacle, Outgoing, PRIORITY, Try},
+        wire::{Attempt, Outgoing, PRIORITY, Try},
     },
-    model::{Cloud, Exchange, GraphPath, Identity, ReadCmdlet, Service},
+    model::{Cloud, Exchange, GraphPath, Identity, ReadCmdlet, Service, Stop},
 };
 
 /// Attempts of one read.
@@ -41,8 +42,22 @@ pub struct Reader {
     core: Arc<Core>,
     trace: Option<Trace>,
     priority: Priority,
-    /// Longest time for a request with its retries, where that is less than the session's.
-    patience: Option<Duration>,
+    /// How long a request with its retries may take.
+    patience: Patience,
+    /// Ends its waits.
+    stop: Stop,
+}
+
+/// How long a request with its retries may take.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    /// What is good to know: a few seconds.
+    Hint,
+    /// As long as the session's deadline says, in so many attempts.
+    Usual,
+    /// What a change depends on: as long as the session's patience says. A service that cannot be asked for now is
+    /// asked again as long as there is time.
+    Long,
 }
 
 /// The exchanges that a traced reader made, in order.
@@ -86,7 +101,7 @@ struct GraphPage<T> {
 
 impl Reader {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core, trace: None, priority: Priority::Evidence, patience: None }
+        Self { core, trace: None, priority: Priority::Evidence, patience: Patience::Usual, stop: Stop::default() }
     }
 
     /// A reader that shares everything with this one, and the record of what it will read.
@@ -106,7 +121,25 @@ impl Reader {
     /// seconds would hold up a plan for a hundred accounts for minutes.
     #[must_use]
     pub fn hint(&self) -> Self {
-        Self { patience: Some(HINT), ..self.enrichment() }
+        Self { patience: Patience::Hint, ..self.enrichment() }
+    }
+
+    /// A reader for what a change depends on: it waits for a service that cannot be asked for now as long as the
+    /// change itself would.
+    #[must_use]
+    pub fn patient(&self) -> Self {
+        Self { patience: Patience::Long, ..self.clone() }
+    }
+
+    /// A reader whose waits end when somebody asks to stop.
+    #[must_use]
+    pub fn until(&self, stop: Stop) -> Self {
+        Self { stop, ..self.clone() }
+    }
+
+    /// Whether the deadline of the run has passed: then nothing is asked any more.
+    pub fn time_is_up(&self) -> bool {
+        self.core.wire.time_is_up()
     }
 
     /// One Graph object.
@@ -256,9 +289,11 @@ impl Reader {
     /// Asks until there is a whole answer, or a reason why there will be none.
     async fn ask(&self, ask: &Ask) -> Result<Exchange, ReadError> {
         let core = &self.core;
-        let longest = self.patience.map_or(core.deadline, |patience| patience.min(core.deadline));
-        let deadline = core.wire.deadline(longest);
-        let mut budget = Budget::new(ATTEMPTS, deadline);
+        let mut budget = match self.patience {
+            Patience::Hint => Budget::new(ATTEMPTS, core.wire.deadline(HINT.min(core.deadline))),
+            Patience::Usual => Budget::new(ATTEMPTS, core.wire.deadline(core.deadline)),
+            Patience::Long => Budget::until(core.wire.patient_deadline()),
+        };
         let mut renewed = false;
         let mut number = 1;
         loop {
@@ -273,7 +308,9 @@ impl Reader {
             let again = if attempt.token_renewed {
                 !std::mem::replace(&mut renewed, true)
             } else {
-                retry && core.wire.pause(&attempt, &mut budget).await
+                // An answer that is no answer is not waited for without end: it may be a portal's.
+                let may = retry && (error.kind.is_for_now() || number < ATTEMPTS);
+                may && core.wire.pause(ask.out.service, &attempt, &mut budget, &self.stop).await
             };
             if !again {
                 return Err(error);
@@ -283,7 +320,9 @@ impl Reader {
     }
 
     async fn once(&self, ask: &Ask, number: u32, deadline: Duration) -> Result<Attempt, Obstacle> {
-        let this = Try { id: self.core.wire.request_id(), number, deadline };
+        let patient = self.patience == Patience::Long;
+        let stop = self.stop.clone();
+        let this = Try { id: self.core.wire.request_id(), number, deadline, patient, stop };
         if ask.batch && self.core.batcher.is_on() {
             self.core.batcher.submit(ask.out.clone(), this).await
         } else {

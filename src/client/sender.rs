@@ -21,11 +21,9 @@ use crate::{
         transport::Fault,
         wire::{Attempt, Outgoing, PRIORITY, Try},
     },
-    model::{Call, Exchange, ExchangeOutcome, Password, Service, Untrusted, Verb, Write},
+    model::{Call, Exchange, ExchangeOutcome, Password, Service, Stop, Untrusted, Verb, Write},
 };
 
-/// Attempts of one call, as long as each was certainly not executed.
-const ATTEMPTS: u32 = 5;
 /// Secrets for the placeholders of a call, by name.
 pub type Secrets = BTreeMap<String, Password>;
 
@@ -62,7 +60,9 @@ pub enum SendOutcome {
 pub struct Sent {
     /// How.
     pub outcome: SendOutcome,
-    /// Every attempt, secrets masked.
+    /// It was certainly not executed, and nobody said that it will not be: there was no time for another attempt.
+    pub later: bool,
+    /// Every attempt, secrets masked; of attempts in a row that reached nobody the first and the last.
     pub exchanges: Vec<Exchange>,
     /// Warnings that Exchange put beside a 200.
     pub warnings: Vec<Untrusted>,
@@ -72,6 +72,7 @@ pub struct Sent {
 #[derive(Clone)]
 pub struct Sender {
     core: Arc<Core>,
+    stop: Stop,
 }
 
 /// What one attempt came to.
@@ -88,18 +89,38 @@ impl Judged {
     }
 }
 
+impl Sent {
+    fn keep(&mut self, exchange: &Exchange) {
+        let unheard = |exchange: &Exchange| exchange.outcome == ExchangeOutcome::NotSent;
+        if let [.., first, last] = self.exchanges.as_mut_slice()
+            && [&*first, &*last, exchange].into_iter().all(unheard)
+        {
+            last.clone_from(exchange);
+        } else {
+            self.exchanges.push(exchange.clone());
+        }
+    }
+}
+
 impl Sender {
     pub(super) fn new(core: Arc<Core>) -> Self {
-        Self { core }
+        Self { core, stop: Stop::default() }
+    }
+
+    /// A sender whose waits end when somebody asks to stop; a call that was sent is waited for.
+    #[must_use]
+    pub fn until(self, stop: Stop) -> Self {
+        Self { stop, ..self }
     }
 
     /// Sends one call. Retries only what was certainly not executed (429, 503 with `Retry-After`, 409
-    /// `Directory_ConcurrencyViolation`, not sent, once a 401 of an ageing token); an unknown result is returned, since only the engine can
-    /// read back. The first attempt carries `client_request_id`, the following ones the v5 UUID of it and of
-    /// their number.
+    /// `Directory_ConcurrencyViolation`, 423, not sent, once a 401 of an ageing token), as long as there is time; an
+    /// unknown result is returned, since only the engine can read back. The first attempt carries `client_request_id`,
+    /// the following ones the v5 UUID of it and of their number.
     pub async fn send(&self, call: &Call, secrets: &Secrets, client_request_id: &str) -> Sent {
         let mut sent = Sent {
             outcome: SendOutcome::NotSent { reason: "no attempt was made".to_owned() },
+            later: false,
             exchanges: Vec::new(),
             warnings: Vec::new(),
         };
@@ -111,15 +132,16 @@ impl Sender {
             }
         };
         let wire = &self.core.wire;
-        let deadline = wire.deadline(self.core.deadline);
-        let mut budget = Budget::new(ATTEMPTS, deadline);
+        let mut budget = Budget::until(wire.patient_deadline());
         let mut renewed = false;
         // A claims challenge aside, the budget ends it.
         for number in 1.. {
-            let this = Try { id: derived_request_id(client_request_id, number), number, deadline };
+            let (id, deadline) = (derived_request_id(client_request_id, number), budget.deadline());
+            let this = Try { id, number, deadline, patient: true, stop: self.stop.clone() };
             let attempt = match wire.attempt(&out, &this).await {
                 Ok(attempt) => attempt,
                 Err(obstacle) => {
+                    sent.later = obstacle.is_for_now();
                     // After a rejection the last word is the tenant's, not that we stopped asking.
                     if sent.exchanges.is_empty() {
                         let reason = obstacle.reason();
@@ -129,15 +151,16 @@ impl Sender {
                 }
             };
             let judged = judge(out.service, &attempt);
-            sent.exchanges.push(attempt.exchange.clone());
+            sent.keep(&attempt.exchange);
             sent.outcome = judged.outcome;
             sent.warnings = judged.warnings;
             let again = if attempt.token_renewed {
                 !std::mem::replace(&mut renewed, true)
             } else {
-                judged.again && wire.pause(&attempt, &mut budget).await
+                judged.again && wire.pause(out.service, &attempt, &mut budget, &self.stop).await
             };
             if !again {
+                sent.later = judged.again && !attempt.token_renewed;
                 return sent;
             }
         }
@@ -200,17 +223,24 @@ fn judge(service: Service, attempt: &Attempt) -> Judged {
     let status = exchange.status.unwrap_or_default();
     match exchange.outcome {
         ExchangeOutcome::Ok => accepted(service, exchange),
-        ExchangeOutcome::NotFound if service == Service::Graph => Judged::last(SendOutcome::NotFound),
         ExchangeOutcome::ServerError if status >= 500 => unknown(format!("HTTP {status}")),
         outcome => {
             let mut complaint = Complaint::of(service, exchange);
             if let Some(meaning) = attempt.cut_off {
                 complaint.message = meaning.to_owned();
             }
-            if service == Service::Exchange && complaint.says_not_found() {
-                return Judged::last(SendOutcome::NotFound);
+            match (outcome, service) {
+                // A gateway's page and an empty body prove nothing, neither absence nor that nothing was done.
+                (ExchangeOutcome::NotFound, _) if complaint.code.is_empty() => {
+                    return unknown("HTTP 404 without the service's own words".to_owned());
+                }
+                (ExchangeOutcome::NotFound, Service::Graph) => return Judged::last(SendOutcome::NotFound),
+                (_, Service::Exchange) if complaint.says_not_found() => return Judged::last(SendOutcome::NotFound),
+                _ => {}
             }
+            // Source: Graph "error responses": 423 is an object that is locked; the code of 409 asks to try again.
             let again = outcome == ExchangeOutcome::Throttled
+                || status == 423
                 || status == 409 && complaint.code == "Directory_ConcurrencyViolation";
             let rejected =
                 SendOutcome::Rejected { status, code: complaint.code, message: Untrusted::new(complaint.message) };

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use url::Url;
 
 use crate::{
-    client::{Credential, Endpoints, Reader, Sender, SignInError, batch::Batcher, shared::Shared, wire::Wire},
+    client::{
+        Credential, Endpoints, Listener, Reader, Sender, SignInError, batch::Batcher, shared::Shared, wire::Wire,
+    },
     model::{Clock, Cloud, Identity, Service},
 };
 
@@ -44,6 +46,9 @@ pub struct SessionOptions {
     pub attempt_timeout: Duration,
     /// Longest time that one request may take with all its attempts and waits.
     pub deadline: Duration,
+    /// The same for a request on which a change depends, and how long a service may give no answer before that is
+    /// taken for granted: what is not sent by then is left for `resume`. Longer than any `Retry-After` that is heeded.
+    pub patience: Duration,
     /// When the session ends, from its beginning: nothing is sent after. `None` is never.
     pub run_deadline: Option<Duration>,
     /// Largest answer, in bytes.
@@ -72,6 +77,7 @@ impl SessionOptions {
             cae: true,
             attempt_timeout: Duration::from_mins(1),
             deadline: Duration::from_mins(5),
+            patience: Duration::from_mins(15),
             run_deadline: None,
             body_limit: 32 << 20,
             seed: None,
@@ -138,6 +144,11 @@ impl Session {
     /// Who we are to one of the services: each has a token of its own, fetched when first needed.
     pub async fn identity_of(&self, service: Service) -> Result<Identity, SignInError> {
         self.core.wire.identity(service).await
+    }
+
+    /// From now on this one hears of each long wait, whoever waits.
+    pub fn on_wait(&self, listener: Listener) {
+        self.core.wire.listen(listener);
     }
 
     /// A client that can only read.

@@ -52,6 +52,8 @@ mod tests {
             attempt: 1,
             method: "PATCH".to_owned(),
             url: "https://graph.microsoft.com/v1.0/users/x".to_owned(),
+            request_headers: Vec::new(),
+            token: None,
             request_body: None,
             status: Some(429),
             response_headers: headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
@@ -61,6 +63,7 @@ mod tests {
             server_date: None,
             outcome: ExchangeOutcome::Throttled,
             batch: None,
+            batch_headers: Vec::new(),
             body: Vec::new(),
         }
     }

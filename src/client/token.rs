@@ -17,10 +17,13 @@ use crate::{
 /// How long a refused sign-in is not tried again: Entra counts a client that asks in a loop as broken
 /// (AADSTS50196).
 const REFUSED_FOR: Duration = Duration::from_mins(1);
+/// The same where the service could not be asked.
+const UNHEARD_FOR: Duration = Duration::from_secs(5);
 /// A token as young as this is not thrown away for a 401: a new one would not be better.
 const YOUNG: Duration = Duration::from_mins(1);
 /// How long a new token is waited for while the old one is good: containment does not wait for the sign-in service.
 const PATIENCE: Duration = Duration::from_secs(5);
+const SILENT: &str = "the sign-in service does not answer";
 
 /// A token, and what it says about us.
 pub(super) struct Bearer {
@@ -130,7 +133,7 @@ impl Tokens {
         let fetched = match held {
             Some(_) => tokio::time::timeout(PATIENCE, fetch)
                 .await
-                .unwrap_or_else(|_| Err(SignInError::plain("the sign-in service does not answer"))),
+                .unwrap_or_else(|_| Err(SignInError { passing: true, ..SignInError::plain(SILENT) })),
             None => fetch.await,
         };
         let taken = self.take(seat, challenge, fetched);
@@ -155,7 +158,8 @@ impl Tokens {
                 Ok(bearer)
             }
             Err(error) => {
-                slot.refused = Some((self.clock.monotonic() + REFUSED_FOR, error.clone()));
+                let wait = if error.passing { UNHEARD_FOR } else { REFUSED_FOR };
+                slot.refused = Some((self.clock.monotonic() + wait, error.clone()));
                 Err(error)
             }
         }
@@ -237,7 +241,7 @@ impl Tokens {
             return error;
         }
         let who = self.who();
-        SignInError { message: format!("{who}: {}", error.message), codes: error.codes }
+        SignInError { message: format!("{who}: {}", error.message), ..error }
     }
 
     /// What it means that a fresh token is not enough.
@@ -291,6 +295,8 @@ mod tests {
                 directory_roles: Vec::new(),
                 token_id: None,
                 expires: None,
+                issued: None,
+                proof: None,
                 continuous: false,
             },
             answers: None,

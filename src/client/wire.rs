@@ -12,17 +12,19 @@ use serde_json::Value;
 
 use crate::{
     client::{
-        Endpoints, ReadError, ReadErrorKind, SessionOptions, SignInError, challenge,
+        Endpoints, SessionOptions, SignInError, challenge,
         cmdlet::ANCHOR,
         complaint::header,
         endpoints::same_origin,
+        obstacle::Obstacle,
         pacing::{Budgeted, Gates, Lane, Passage, Priority, Refusal, Shut, units},
-        retry::{Budget, retry_after},
+        retry::{Budget, RetryAfter},
         throttle,
         token::{Bearer, Tokens},
         transport::{Fault, Parcel, Raw, Transport},
+        waits::{Listener, Waits},
     },
-    model::{Clock, Exchange, ExchangeOutcome, Identity, Service},
+    model::{Clock, Exchange, ExchangeOutcome, Identity, Service, Stop},
 };
 
 /// The used share of a quota: 0.8 to 1.8, and only there above 0.8.
@@ -37,6 +39,8 @@ const RESOURCE_UNIT: HeaderName = HeaderName::from_static("x-ms-resource-unit");
 ///
 /// Source: Graph "throttling guidance", `x-ms-throttle-priority`.
 pub(super) const PRIORITY: HeaderName = HeaderName::from_static("x-ms-throttle-priority");
+/// How long a sign-in service that cannot be asked is left alone.
+const UNHEARD: Duration = Duration::from_secs(5);
 /// Ours on the way out; Graph echoes it.
 pub(super) const CLIENT_REQUEST_ID: HeaderName = HeaderName::from_static("client-request-id");
 
@@ -81,6 +85,17 @@ pub(super) struct Try {
     pub(super) number: u32,
     /// On the monotonic clock.
     pub(super) deadline: Duration,
+    /// Whether it waits for a sign-in service that cannot be asked for now.
+    pub(super) patient: bool,
+    /// Ends its waits; a request that was sent is waited for.
+    pub(super) stop: Stop,
+}
+
+impl Try {
+    /// The first attempt of a request that nobody stops.
+    pub(super) fn first(id: String, deadline: Duration) -> Self {
+        Self { id, number: 1, deadline, patient: false, stop: Stop::default() }
+    }
 }
 
 /// An attempt that was made.
@@ -91,62 +106,11 @@ pub(super) struct Attempt {
     /// Why there is no whole answer.
     pub(super) fault: Option<Fault>,
     /// What the answer asks for.
-    pub(super) retry_after: Option<Duration>,
+    pub(super) retry_after: Option<RetryAfter>,
     /// It was a 401, or a claims challenge, and the next attempt will use a new token.
     pub(super) token_renewed: bool,
     /// A fresh token was refused too: what that means.
     pub(super) cut_off: Option<&'static str>,
-}
-
-/// Why no attempt was made.
-#[derive(Clone, Debug)]
-pub(super) enum Obstacle {
-    /// No token.
-    SignIn(SignInError),
-    /// The service holds everybody back for longer than this request may take.
-    Fenced {
-        /// Until then, by our clock.
-        until: Timestamp,
-    },
-    /// The service fails again and again, and is left alone for longer than this request may take.
-    Failing {
-        /// Until then, by our clock.
-        until: Timestamp,
-    },
-    /// The address is not the service's own: no token goes there.
-    Foreign,
-    /// The deadline of the run has passed.
-    Deadline,
-    /// The program is ending.
-    Interrupted,
-}
-
-impl Obstacle {
-    /// In words.
-    pub(super) fn reason(&self) -> String {
-        match self {
-            Self::SignIn(error) => error.to_string(),
-            Self::Fenced { until } => format!("throttled by the service until {until:.0}"),
-            Self::Failing { until } => {
-                format!("the service fails again and again, and is left alone until {until:.0}")
-            }
-            Self::Foreign => "the address is not the service's own".to_owned(),
-            Self::Deadline => "the deadline of the run has passed".to_owned(),
-            Self::Interrupted => "interrupted".to_owned(),
-        }
-    }
-
-    /// As the end of a read.
-    pub(super) fn read_error(&self, what: &str) -> ReadError {
-        let kind = match self {
-            Self::SignIn(error) if error.codes.is_empty() => ReadErrorKind::Unavailable,
-            Self::Failing { .. } | Self::Deadline | Self::Interrupted => ReadErrorKind::Unavailable,
-            Self::SignIn(_) => ReadErrorKind::Denied,
-            Self::Fenced { .. } => ReadErrorKind::Throttled,
-            Self::Foreign => ReadErrorKind::Malformed,
-        };
-        ReadError::own(kind, what, self.reason())
-    }
 }
 
 /// The requests of a session.
@@ -155,6 +119,9 @@ pub(super) struct Wire {
     transport: Arc<Transport>,
     tokens: Tokens,
     gates: Gates,
+    waits: Waits,
+    /// Longest time that a service may give no answer before what it is asked is given up.
+    patience: Duration,
     /// When the session ends, on the monotonic clock.
     run_deadline: Option<Duration>,
 }
@@ -169,6 +136,8 @@ impl Wire {
             tokens: Tokens::new(&options, Arc::clone(&transport), clock)?,
             transport,
             gates: Gates::default(),
+            waits: Waits::default(),
+            patience: options.patience,
             run_deadline: options.run_deadline.map(|length| began + length),
         })
     }
@@ -203,6 +172,11 @@ impl Wire {
         self.attempt_in_place(out, this).await.map(|(attempt, _)| attempt)
     }
 
+    /// Tells each long wait from now on.
+    pub(super) fn listen(&self, listener: Listener) {
+        self.waits.listen(listener);
+    }
+
     /// Makes one attempt. Nothing that takes time stands between the look at the fence and the sending. The place in
     /// flight is given up by the caller: after it has said what the answer means for all others, so that nobody leaves
     /// in between.
@@ -210,10 +184,11 @@ impl Wire {
         let lane = self.lane(out);
         let (places, bearer) = loop {
             self.check_deadline()?;
-            self.tokens.bearer(out.service).await.map_err(Obstacle::SignIn)?;
-            let entered = lane.enter(self.clock(), this.deadline).await;
-            let places = entered.map_err(|shut| self.shut(shut))?;
-            let bearer = self.tokens.bearer(out.service).await.map_err(Obstacle::SignIn)?;
+            self.bearer(out.service, this).await?;
+            let places = self.enter(&lane, this).await?;
+            let Ok(bearer) = self.tokens.bearer(out.service).await else {
+                continue;
+            };
             self.check_deadline()?;
             if !lane.is_fenced(self.clock().monotonic()) {
                 break (places, bearer);
@@ -227,21 +202,60 @@ impl Wire {
         let parcel = Parcel { method: out.method.clone(), url: out.url.clone(), headers, body: out.body.clone() };
         let raw = self.transport.send(parcel).await;
         log(out, this, &raw);
-        let mut attempt = record(out, this, raw);
+        let mut attempt = record(out, this, raw, &bearer.identity);
         self.learn(out, &attempt.exchange, attempt.retry_after);
         self.renew(out.service, &bearer, &mut attempt);
         Ok((attempt, places))
     }
 
+    /// Waits at the gates.
+    async fn enter(&self, lane: &Lane, this: &Try) -> Result<Passage, Obstacle> {
+        if let Some(shut) = lane.shut(self.clock().monotonic()) {
+            self.waits.at_gate(self.clock(), lane.on, shut);
+        }
+        tokio::select! {
+            // Whoever need not wait is not stopped: what is under way comes to its end.
+            biased;
+            entered = lane.enter(self.clock(), this.deadline) => entered.map_err(|shut| self.shut(shut)),
+            () = this.stop.wait() => Err(Obstacle::Interrupted),
+        }
+    }
+
+    /// A token, as soon as there is one.
+    async fn bearer(&self, service: Service, this: &Try) -> Result<Arc<Bearer>, Obstacle> {
+        loop {
+            let error = match self.tokens.bearer(service).await {
+                Ok(bearer) => return Ok(bearer),
+                Err(error) => error,
+            };
+            if !(error.passing && this.patient) {
+                return Err(Obstacle::SignIn(error));
+            }
+            self.waits.failed(service, self.clock().monotonic());
+            let end = self.given_up(service, this.deadline);
+            if self.clock().monotonic() + UNHEARD > end {
+                return Err(Obstacle::SignIn(error));
+            }
+            self.waits.out_of_reach(self.clock(), service, end);
+            if !self.sleep(UNHEARD, &this.stop).await {
+                return Err(Obstacle::Interrupted);
+            }
+        }
+    }
+
     /// What an answer says to all that draw on the same budget.
-    pub(super) fn learn(&self, out: &Outgoing, exchange: &Exchange, wait: Option<Duration>) {
+    pub(super) fn learn(&self, out: &Outgoing, exchange: &Exchange, asked: Option<RetryAfter>) {
         let (lane, now) = (self.lane(out), self.clock().monotonic());
         let number = |name: &HeaderName| header(exchange, name.as_str())?.trim().parse::<f64>().ok();
         match exchange.outcome {
             ExchangeOutcome::ServerError | ExchangeOutcome::Lost | ExchangeOutcome::NotSent => {
+                self.waits.failed(out.service, now);
                 return lane.failed(now);
             }
-            _ => lane.reached(),
+            _ => {
+                self.waits.reached(out.service);
+                lane.reached();
+            }
         }
         if let Some(units) = number(&RESOURCE_UNIT).filter(|units| (0.0..1_000.0).contains(units)) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "just looked at")]
@@ -249,7 +263,12 @@ impl Wire {
         }
         match (exchange.outcome, number(&LIMIT_SHARE)) {
             (ExchangeOutcome::Throttled, _) => {
-                lane.throttled(now, Refusal { wait, writes_only: throttle::writes_only(exchange) });
+                if let Some(asked) = asked.filter(|asked| asked.said > asked.wait) {
+                    self.waits.asks(lane.on, now.saturating_add(asked.said));
+                }
+                let wait = asked.map(|asked| asked.wait);
+                let until = lane.throttled(now, Refusal { wait, writes_only: throttle::writes_only(exchange) });
+                self.waits.at_gate(self.clock(), lane.on, Shut { until, failing: false });
             }
             (_, Some(share)) => lane.used(now, share),
             (ExchangeOutcome::Ok, None) => lane.answered(),
@@ -272,20 +291,41 @@ impl Wire {
         }
     }
 
-    /// Waits before the next attempt, as the answer or our own backoff says; false when the budget is used up.
-    /// Who was throttled waits at the gate, with all others.
-    pub(super) async fn pause(&self, attempt: &Attempt, budget: &mut Budget) -> bool {
-        let own = budget.backoff(&self.transport.draw);
-        let wait = attempt.retry_after.unwrap_or(own);
-        let next = self.clock().monotonic() + wait;
+    /// Waits before the next attempt, as the answer or our own backoff says; false when the budget is used up, when
+    /// the service has given no answer for too long, or when somebody asks to stop. Who was throttled waits at the
+    /// gate, with all others.
+    pub(super) async fn pause(&self, service: Service, attempt: &Attempt, budget: &mut Budget, stop: &Stop) -> bool {
         let throttled = attempt.exchange.outcome == ExchangeOutcome::Throttled;
-        if !budget.allows_after(attempt.exchange.attempt, throttled, next) {
+        let asked = attempt.retry_after.map(|asked| asked.wait);
+        let own = match (throttled, asked) {
+            (true, _) => budget.after_refusal(&self.transport.draw),
+            (false, Some(asked)) => asked,
+            (false, None) => budget.backoff(&self.transport.draw),
+        };
+        let next = self.clock().monotonic().saturating_add(own.max(asked.unwrap_or_default()));
+        let end = self.given_up(service, budget.deadline());
+        if next > end || !budget.allows(attempt.exchange.attempt, next) {
             return false;
         }
-        if !throttled {
-            self.clock().sleep(wait).await;
+        self.waits.out_of_reach(self.clock(), service, end);
+        self.sleep(own, stop).await
+    }
+
+    /// Sleeps; false where it was stopped.
+    async fn sleep(&self, length: Duration, stop: &Stop) -> bool {
+        if length.is_zero() {
+            return true;
         }
-        true
+        tokio::select! {
+            biased;
+            () = stop.wait() => false,
+            () = self.clock().sleep(length) => true,
+        }
+    }
+
+    /// When a request is given up that may take until `deadline`: sooner where the service has been gone for long.
+    fn given_up(&self, service: Service, deadline: Duration) -> Duration {
+        self.waits.gone_since(service).map_or(deadline, |since| deadline.min(since.saturating_add(self.patience)))
     }
 
     /// The tenant has so many users, on which the pace depends.
@@ -293,9 +333,18 @@ impl Wire {
         self.gates.tenant_has(users);
     }
 
+    /// Whether the deadline of the run has passed.
+    pub(super) fn time_is_up(&self) -> bool {
+        self.run_deadline.is_some_and(|end| self.clock().monotonic() >= end)
+    }
+
     fn check_deadline(&self) -> Result<(), Obstacle> {
-        let over = self.run_deadline.is_some_and(|end| self.clock().monotonic() >= end);
-        if over { Err(Obstacle::Deadline) } else { Ok(()) }
+        if self.time_is_up() { Err(Obstacle::Deadline) } else { Ok(()) }
+    }
+
+    /// When a request has to be settled on which a change depends.
+    pub(super) fn patient_deadline(&self) -> Duration {
+        self.deadline(self.patience)
     }
 
     /// When a request that is asked for now has to be settled.
@@ -352,12 +401,12 @@ pub(super) fn outcome_of(status: u16, throttling: bool) -> ExchangeOutcome {
     }
 }
 
-fn record(out: &Outgoing, this: &Try, raw: Raw) -> Attempt {
+fn record(out: &Outgoing, this: &Try, raw: Raw, us: &Identity) -> Attempt {
     let retry_after = raw
         .headers
         .get(RETRY_AFTER)
         .and_then(|value| value.to_str().ok())
-        .and_then(|value| retry_after(value, raw.server_date.unwrap_or(raw.ended)));
+        .and_then(|value| RetryAfter::parse(value, raw.server_date.unwrap_or(raw.ended)));
     let outcome = match (&raw.fault, raw.status) {
         (Some(Fault::NotSent(_)), _) => ExchangeOutcome::NotSent,
         (Some(Fault::Lost(_) | Fault::TooLarge | Fault::Compressed), _) | (None, None) => ExchangeOutcome::Lost,
@@ -377,6 +426,8 @@ fn record(out: &Outgoing, this: &Try, raw: Raw) -> Attempt {
         attempt: this.number,
         method: out.method.to_string(),
         url: out.url.to_string(),
+        request_headers: asked_headers(&out.headers),
+        token: us.token_id.clone(),
         request_body: out.shown.clone(),
         status: raw.status,
         response_headers,
@@ -386,9 +437,16 @@ fn record(out: &Outgoing, this: &Try, raw: Raw) -> Attempt {
         server_date: raw.server_date,
         outcome,
         batch: None,
+        batch_headers: Vec::new(),
         body: raw.body,
     };
     Attempt { exchange, fault: raw.fault, retry_after, token_renewed: false, cut_off: None }
+}
+
+/// The headers of a request as they are kept: all that this program sets itself. The token is put beside them later.
+pub(super) fn asked_headers(headers: &HeaderMap) -> Vec<(String, String)> {
+    let text = |(name, value): (&HeaderName, &HeaderValue)| Some((name.to_string(), value.to_str().ok()?.to_owned()));
+    headers.iter().filter(|(name, _)| **name != AUTHORIZATION).filter_map(text).collect()
 }
 
 /// What may be logged: method, path, status, ids, time. Never a query, a header or a body.

@@ -10,12 +10,12 @@ mod recorded;
 mod resume;
 mod run;
 mod seal;
-mod stop;
+mod settle;
 mod verify;
 mod work;
 
+pub use crate::model::Stop;
 pub use progress::{Event, Progress};
 pub use resume::{Ready, TakenUp, Undecided, resume, take_up};
 pub use run::{Deps, EngineError, Options, Summary, run};
 pub use seal::{SealError, check_recipient};
-pub use stop::Stop;

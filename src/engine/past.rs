@@ -25,9 +25,10 @@ pub(crate) struct ChangePast {
     pub(crate) ended: Option<Outcome>,
     pub(crate) before: Option<Value>,
     pub(crate) wanted: Option<Value>,
-    pub(crate) intents: u32,
     /// Calls whose acceptance is on record.
     pub(crate) accepted: BTreeSet<u32>,
+    /// Calls that were sent at least once without an answer: whatever became of them later, they may have taken effect.
+    pub(crate) lost: BTreeSet<u32>,
     /// The newest call, where it has no result that settles it.
     pub(crate) open: Option<OpenCall>,
     /// What a person said of it.
@@ -35,9 +36,10 @@ pub(crate) struct ChangePast {
 }
 
 impl ChangePast {
-    /// All calls that were sent, as far as anybody knows.
+    /// All calls that may have taken effect: they were accepted, or nobody knows.
     pub(crate) fn sent(&self) -> BTreeSet<u32> {
-        self.accepted.iter().copied().chain(self.open.as_ref().map(|open| open.index)).collect()
+        let open = self.open.as_ref().map(|open| open.index);
+        self.accepted.iter().chain(&self.lost).copied().chain(open).collect()
     }
 }
 
@@ -75,13 +77,15 @@ impl Past {
             Record::Intent { change, call, client_request_id, wanted, .. } => {
                 let of = self.of_change(change);
                 of.wanted = Some(wanted.clone());
-                of.intents += 1;
+                of.lost.extend(of.open.take().map(|open| open.index));
                 of.open = Some(OpenCall { index: *call, client_request_id: client_request_id.clone() });
                 of.said = None;
             }
             Record::Sent { change, call, outcome, .. } => {
                 let of = self.of_change(change);
-                if *outcome != SentOutcome::Unknown {
+                if *outcome == SentOutcome::Unknown {
+                    of.lost.insert(*call);
+                } else {
                     of.open = None;
                 }
                 if matches!(outcome, SentOutcome::Accepted | SentOutcome::NotFound) {

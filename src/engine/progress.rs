@@ -1,6 +1,6 @@
 //! What a run tells while it goes on. Only for show: the journal is the record.
 
-use crate::model::Outcome;
+use crate::{client::Wait, model::Outcome};
 
 /// Something happened.
 #[derive(Clone, Debug)]
@@ -15,6 +15,15 @@ pub enum Event {
         /// Its id.
         change: String,
     },
+    /// A change could not be made for now, and is left for `resume`.
+    Left {
+        /// Its id.
+        change: String,
+        /// Why.
+        reason: String,
+    },
+    /// A long wait began.
+    Waiting(Wait),
     /// A change ended.
     Ended {
         /// Its id.

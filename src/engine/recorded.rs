@@ -39,6 +39,21 @@ pub(crate) struct Intent<'a> {
     pub(crate) wanted: &'a Value,
 }
 
+/// Why an object was not seen.
+pub(crate) struct Unseen {
+    pub(crate) reason: String,
+    /// The service could not be asked for now.
+    pub(crate) for_now: bool,
+}
+
+/// A call that was sent, or could not be, and how that ended.
+pub(crate) struct Called {
+    pub(crate) call: OpenCall,
+    pub(crate) outcome: SendOutcome,
+    /// Certainly not executed, and only for want of time.
+    pub(crate) later: bool,
+}
+
 /// Sender and journal, inseparable.
 pub(crate) struct RecordedSender {
     sender: Sender,
@@ -58,16 +73,16 @@ impl RecordedSender {
         change: &str,
         target: &Target,
         purpose: Purpose,
-    ) -> Result<Result<(ErasedSeen, Snapshot), String>, EngineError> {
+    ) -> Result<Result<(ErasedSeen, Snapshot), Unseen>, EngineError> {
         let (reader, trace) = self.reader.traced();
         let seen = match action.read(&reader, target).await {
             Ok(seen) => Ok(seen),
-            Err(LensError::Read(error)) => Err(error.to_string()),
+            Err(LensError::Read(error)) => Err(Unseen { reason: error.to_string(), for_now: error.kind.is_for_now() }),
             Err(LensError::Contract(error)) => return Err(error.into()),
         };
         let (state, caveats, error) = match &seen {
             Ok(seen) => (Some(seen.state.clone()), seen.caveats.clone(), None),
-            Err(reason) => (None, Vec::new(), Some(reason.clone())),
+            Err(unseen) => (None, Vec::new(), Some(unseen.reason.clone())),
         };
         let record = Record::Observed { change: change.to_owned(), state, caveats, error, purpose };
         self.journal.post(record, trace.take())?;
@@ -75,12 +90,7 @@ impl RecordedSender {
     }
 
     /// Intent, call, result: in this order. The intent is durable before the call, the result before the next intent.
-    pub(crate) async fn send(
-        &self,
-        _: Snapshot,
-        intent: Intent<'_>,
-        secrets: &Secrets,
-    ) -> Result<(SendOutcome, OpenCall), EngineError> {
+    pub(crate) async fn send(&self, _: Snapshot, intent: Intent<'_>, secrets: &Secrets) -> Result<Called, EngineError> {
         let id = Uuid::new_v4().to_string();
         let Intent { change, index, call, wanted } = intent;
         let record = Record::Intent {
@@ -92,7 +102,7 @@ impl RecordedSender {
             server_time: self.reader.server_now(),
         };
         self.journal.append(record, Vec::new()).await?;
-        let Sent { outcome, exchanges, warnings } = self.sender.send(call, secrets, &id).await;
+        let Sent { outcome, later, exchanges, warnings } = self.sender.send(call, secrets, &id).await;
         let (word, code, reason) = in_words(&outcome);
         let record = Record::Sent {
             change: change.to_owned(),
@@ -105,7 +115,7 @@ impl RecordedSender {
             warnings,
         };
         self.journal.post(record, exchanges)?;
-        Ok((outcome, OpenCall { index, client_request_id: id }))
+        Ok(Called { call: OpenCall { index, client_request_id: id }, outcome, later })
     }
 }
 

@@ -47,6 +47,8 @@ pub struct Options {
     pub probes_of_secrets: Vec<Duration>,
     /// Times that one change is sent again after a lost answer.
     pub resends: u32,
+    /// Whether what cannot be sent for now ends as failed, so that the record is closed.
+    pub give_up: bool,
     /// Reads in a row that must show a change before it counts as done. One is fast; three see through a replica
     /// that is still behind.
     pub matching_reads: u32,
@@ -56,7 +58,7 @@ impl Default for Options {
     fn default() -> Self {
         let probes = [0, 1, 2].map(Duration::from_secs).to_vec();
         let probes_of_secrets = [0, 1, 2, 4, 8].map(Duration::from_secs).to_vec();
-        Self { concurrency: 128, probes, probes_of_secrets, resends: 3, matching_reads: 1 }
+        Self { concurrency: 128, probes, probes_of_secrets, resends: 3, give_up: false, matching_reads: 1 }
     }
 }
 
@@ -69,8 +71,17 @@ pub struct Summary {
     pub last_cut_off_ms: Option<u64>,
     /// From the beginning to the last verification, in milliseconds.
     pub contained_ms: Option<u64>,
-    /// Whether it was ended early, and can be resumed.
+    /// Whether it was ended early, by somebody or by its deadline.
     pub interrupted: bool,
+    /// Changes that could not be made for now, and why.
+    pub left: BTreeMap<String, String>,
+}
+
+impl Summary {
+    /// Whether the record was closed. If not, the run can be resumed.
+    pub fn is_closed(&self) -> bool {
+        !self.interrupted && self.left.is_empty()
+    }
 }
 
 /// Why a run could not go on. What was done is in the journal.
@@ -115,8 +126,24 @@ struct Shared {
     /// What persons said of calls that reading could not settle, and who.
     said: BTreeMap<String, (Said, String)>,
     last_cut: Option<Timestamp>,
-    halted: Option<String>,
+    /// What was left for `resume`, and why.
+    left: BTreeMap<String, String>,
+    /// Nothing more is begun in this run, since a step says `on_error: stop`: what would be is skipped, or left.
+    halted: Option<Turn>,
 }
+
+/// Whether it is a change's turn.
+#[derive(Clone)]
+pub(crate) enum Turn {
+    Go,
+    /// It is skipped.
+    Skip(String),
+    /// Whether it is skipped is not known yet: it is left for `resume`.
+    Leave(String),
+}
+
+/// Why a run ends that has a deadline.
+const DEADLINE: &str = "the deadline has passed";
 
 /// Verifications that go on beside the stages.
 pub(crate) type Verifications = Mutex<JoinSet<Result<(), EngineError>>>;
@@ -157,7 +184,7 @@ pub(crate) async fn drive(run: Arc<Run>) -> Result<Summary, EngineError> {
 
 async fn run_stages(run: &Arc<Run>, verifications: &Verifications) -> Result<(), EngineError> {
     for stage in &run.plan.stages {
-        if run.stop.requested() {
+        if run.stopping() {
             break;
         }
         if stage.steps.iter().any(|step| matches!(step.when, When::Outcome { .. })) {
@@ -207,7 +234,7 @@ async fn run_stage(run: &Arc<Run>, stage: &PlanStage, verifications: &Verificati
         ran = all_of(ran, lane);
     }
     ran?;
-    if run.stop.requested() {
+    if run.stopping() || run.left_some_of(stage) {
         return Ok(());
     }
     run.record(Record::StageEnded { stage: stage.id.clone() }).await
@@ -228,25 +255,34 @@ fn lanes(stage: &PlanStage) -> BTreeMap<&str, Vec<(&PlanStep, &Change)>> {
 
 async fn finish(run: &Run) -> Result<Summary, EngineError> {
     let began = run.past.began.unwrap_or(run.began);
-    let (outcomes, last_cut) = {
+    let (outcomes, left, last_cut) = {
         let shared = lock(&run.shared);
-        (shared.outcomes.clone(), shared.last_cut.or(run.past.last_cut))
+        (shared.outcomes.clone(), shared.left.clone(), shared.last_cut.or(run.past.last_cut))
     };
     let since = |at: Timestamp| u64::try_from(at.duration_since(began).as_millis()).ok();
     let mut summary = Summary {
         last_cut_off_ms: last_cut.and_then(since),
         contained_ms: since(run.clock.now()),
-        interrupted: run.stop.requested(),
+        interrupted: run.stopping(),
         outcomes,
+        left,
     };
-    if summary.interrupted {
+    if !summary.is_closed() {
         summary.contained_ms = None;
-        run.record(Record::Interrupted { reason: "asked to stop; resume goes on from here".to_owned() }).await?;
+        run.record(Record::Interrupted { reason: why_open(run, &summary) }).await?;
         return Ok(summary);
     }
     let closing = Closing { last_cut_off_ms: summary.last_cut_off_ms, contained_ms: summary.contained_ms };
     run.journal.clone().close(closing).await?;
     Ok(summary)
+}
+
+/// Why a run is not closed.
+fn why_open(run: &Run, summary: &Summary) -> String {
+    let left: Vec<&str> = summary.left.keys().map(String::as_str).collect();
+    let left = (!left.is_empty()).then(|| format!("not made for now: {}", left.join(", ")));
+    let why: Vec<String> = run.stop.why().map(str::to_owned).into_iter().chain(left).collect();
+    format!("{}; resume goes on from here", why.join("; "))
 }
 
 impl Run {
@@ -256,11 +292,22 @@ impl Run {
             past.changes.iter().filter_map(|(id, past)| past.ended.map(|outcome| (id.clone(), outcome))).collect();
         let said =
             past.changes.iter().filter_map(|(id, past)| past.said.clone().map(|said| (id.clone(), said))).collect();
+        // The session outlives the run, and whoever listens to it must not.
+        let listener = Arc::downgrade(&progress);
+        session.on_wait(Arc::new(move |wait| {
+            if let Some(listener) = listener.upgrade() {
+                listener.event(Event::Waiting(wait));
+            }
+        }));
+        let reader = session.reader().until(stop.clone());
+        let sender = session.sender().until(stop.clone());
+        let plan = approved.plan().clone();
+        let halted = halted(&plan, &outcomes);
         Self {
-            plan: approved.plan().clone(),
+            plan,
             registry,
-            reader: session.reader(),
-            tenant: RecordedSender::new(session.sender(), session.reader(), journal.clone()),
+            tenant: RecordedSender::new(sender, reader.patient(), journal.clone()),
+            reader,
             journal,
             began: clock.now(),
             clock,
@@ -268,7 +315,7 @@ impl Run {
             stop,
             options,
             past,
-            shared: Mutex::new(Shared { outcomes, said, ..Shared::default() }),
+            shared: Mutex::new(Shared { outcomes, said, halted, ..Shared::default() }),
         }
     }
 
@@ -278,26 +325,69 @@ impl Run {
         Ok(())
     }
 
-    /// Notes that a change was accepted.
-    pub(crate) fn note_sent(&self, change: &Change, effect: Effect) {
+    /// Whether the run is to end: somebody asked, or its deadline has passed. Then nothing more is begun.
+    pub(crate) fn stopping(&self) -> bool {
+        if self.reader.time_is_up() {
+            self.stop.request_for(DEADLINE);
+        }
+        self.stop.requested()
+    }
+
+    /// Waits, unless the run is to end.
+    pub(crate) async fn sleep(&self, length: Duration) {
+        tokio::select! {
+            biased;
+            () = self.stop.wait() => {}
+            () = self.clock.sleep(length) => {}
+        }
+    }
+
+    /// Notes when an access was cut.
+    pub(crate) fn note_cut(&self, effect: Effect) {
         if effect == Effect::Cut {
             lock(&self.shared).last_cut = Some(self.clock.now());
         }
+    }
+
+    /// Notes that a change was accepted.
+    pub(crate) fn note_sent(&self, change: &Change, effect: Effect) {
+        self.note_cut(effect);
         self.progress.event(Event::Sent { change: change.id.clone() });
     }
 
     /// Notes how a change ended, and what that means for the rest.
     pub(crate) fn note_ended(&self, change: &Change, outcome: Outcome, reason: &str) {
-        let stops = !outcome.holds() && outcome != Outcome::Pending && outcome != Outcome::Skipped;
-        let on_error = self.step(&change.step).map(|step| step.on_error);
+        let halts = halts(&self.plan, change, outcome);
         let mut shared = lock(&self.shared);
         shared.outcomes.insert(change.id.clone(), outcome);
-        if stops && matches!(on_error, Some(OnError::Stop)) {
-            shared.halted.get_or_insert_with(|| change.id.clone());
+        if halts {
+            shared.halted.get_or_insert(halted_by(change));
         }
         drop(shared);
         let (change, reason) = (change.id.clone(), reason.to_owned());
         self.progress.event(Event::Ended { change, outcome, reason });
+    }
+
+    /// Notes that a change could not be made for now. The run is then not closed, so that it can be resumed.
+    pub(crate) fn note_left(&self, change: &Change, reason: &str) {
+        let mut shared = lock(&self.shared);
+        shared.left.insert(change.id.clone(), reason.to_owned());
+        if stops_all(&self.plan, change) {
+            let reason = format!("change {} is left, and its step says on_error: stop", change.id);
+            shared.halted.get_or_insert(Turn::Leave(reason));
+        }
+        drop(shared);
+        self.progress.event(Event::Left { change: change.id.clone(), reason: reason.to_owned() });
+    }
+
+    fn left_some_of(&self, stage: &PlanStage) -> bool {
+        let shared = lock(&self.shared);
+        lanes(stage).into_values().flatten().any(|(_, change)| shared.left.contains_key(&change.id))
+    }
+
+    /// How a change ended, where it did.
+    pub(crate) fn outcome(&self, change: &str) -> Option<Outcome> {
+        lock(&self.shared).outcomes.get(change).copied()
     }
 
     /// What a person said of a change's open call, and who.
@@ -310,27 +400,54 @@ impl Run {
         lock(&self.shared).said.insert(change.to_owned(), (said, by.to_owned()));
     }
 
-    /// Why a change must not be begun: the run was halted, or the step's condition is not met.
-    pub(crate) fn why_skip(&self, step: &PlanStep) -> Option<String> {
+    /// Whether a change of this step may be begun: the run may be halted, or the step's condition not be met.
+    pub(crate) fn turn(&self, step: &PlanStep) -> Turn {
         let shared = lock(&self.shared);
-        if let Some(change) = &shared.halted {
-            return Some(format!("change {change} did not hold and its step says on_error: stop"));
+        if let Some(halted) = &shared.halted {
+            return halted.clone();
         }
         match &step.when {
-            When::Always => None,
-            When::Never { reason } => Some(reason.clone()),
+            When::Always => Turn::Go,
+            When::Never { reason } => Turn::Skip(reason.clone()),
             When::Outcome { step: earlier } => {
-                let holds = |change: &Change| shared.outcomes.get(&change.id).is_some_and(|outcome| outcome.holds());
-                let mut of_step = self.plan.changes().filter(|change| change.step == *earlier).peekable();
-                let all = of_step.peek().is_some() && of_step.all(holds);
-                (!all).then(|| format!("step {earlier} does not hold"))
+                let of_step: Vec<&Change> = self.plan.changes().filter(|change| change.step == *earlier).collect();
+                let left = |change: &&Change| shared.left.contains_key(&change.id);
+                let holds = |change: &&Change| shared.outcomes.get(&change.id).is_some_and(|outcome| outcome.holds());
+                if of_step.is_empty() || !of_step.iter().all(|change| left(change) || holds(change)) {
+                    Turn::Skip(format!("step {earlier} does not hold"))
+                } else if of_step.iter().any(left) {
+                    Turn::Leave(format!("step {earlier} is not over"))
+                } else {
+                    Turn::Go
+                }
             }
         }
     }
+}
 
-    fn step(&self, id: &str) -> Option<&PlanStep> {
-        self.plan.stages.iter().flat_map(|stage| &stage.steps).find(|step| step.id == id)
-    }
+/// Whether nothing more is begun once this change ended so.
+fn halts(plan: &Plan, change: &Change, outcome: Outcome) -> bool {
+    !outcome.holds() && outcome != Outcome::Pending && outcome != Outcome::Skipped && stops_all(plan, change)
+}
+
+/// Whether a change that does not hold stops all others.
+fn stops_all(plan: &Plan, change: &Change) -> bool {
+    let mut steps = plan.stages.iter().flat_map(|stage| &stage.steps);
+    steps.any(|step| step.id == change.step && matches!(step.on_error, OnError::Stop))
+}
+
+/// What a change that halts the run means for the others.
+fn halted_by(change: &Change) -> Turn {
+    Turn::Skip(format!("change {} did not hold and its step says on_error: stop", change.id))
+}
+
+/// What a change over which an earlier process halted the run means for the others.
+fn halted(plan: &Plan, outcomes: &BTreeMap<String, Outcome>) -> Option<Turn> {
+    let halts = |change: &Change| outcomes.get(&change.id).is_some_and(|outcome| halts(plan, change, *outcome));
+    plan.items().find_map(|(_, item)| match item {
+        Item::Change(change) | Item::Already(change) if halts(change) => Some(halted_by(change)),
+        _ => None,
+    })
 }
 
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {

@@ -15,9 +15,14 @@ use crate::{
 const WAITS: [u64; 8] = [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000];
 
 /// Shortest wait between reads that have to agree: a replica that is asked twice at once proves nothing.
-const APART: u64 = 2_000;
+const APART: Duration = Duration::from_secs(2);
 
-/// A change that was accepted and waits to be seen.
+/// The wait before a read of a verification, counted from 0.
+pub(crate) fn wait_before(read: usize) -> Duration {
+    Duration::from_millis(WAITS.get(read).or(WAITS.last()).copied().unwrap_or_default())
+}
+
+/// A change that was accepted, or may have been, and waits to be seen.
 pub(crate) struct Verification {
     pub(crate) action: &'static dyn DynAction,
     pub(crate) change: Change,
@@ -26,6 +31,9 @@ pub(crate) struct Verification {
     pub(crate) ending: Ending,
     pub(crate) synced: bool,
     pub(crate) note: Option<String>,
+    /// Why it may not have been made, where only a part of it was accepted or an answer was lost: what no read shows is
+    /// then unknown.
+    pub(crate) doubt: Option<String>,
 }
 
 /// What is known of a change when it ends.
@@ -42,6 +50,12 @@ struct Look {
     state: Result<Value, String>,
     moved_to: Option<Target>,
     verdict: Verdict,
+}
+
+/// All reads of a verification.
+struct Seen {
+    reads: u32,
+    waited: Duration,
     exchanges: Vec<Exchange>,
 }
 
@@ -80,25 +94,33 @@ impl Verification {
         let began = run.clock.monotonic();
         let budget = self.action.meta().propagation;
         let (mut reads, mut in_a_row) = (0, 0);
+        // What each read showed is evidence, not the last alone.
+        let mut exchanges = Vec::new();
         loop {
-            let wait = WAITS.get(reads as usize).or(WAITS.last()).copied().unwrap_or_default();
-            let wait = if in_a_row > 0 { wait.max(APART) } else { wait };
-            run.clock.sleep(Duration::from_millis(wait)).await;
-            let look = self.look(run).await?;
+            let wait = wait_before(reads as usize);
+            run.sleep(if in_a_row > 0 { wait.max(APART) } else { wait }).await;
+            let look = self.look(run, &mut exchanges).await?;
             reads += 1;
             let waited = run.clock.monotonic().saturating_sub(began);
             let holds = look.verdict == Verdict::Holds;
             in_a_row = if holds { in_a_row + 1 } else { 0 };
-            if holds && in_a_row >= run.options.matching_reads || !holds && waited >= budget {
-                return self.conclude(run, look, reads, waited).await;
+            let seen = Seen { reads, waited, exchanges: std::mem::take(&mut exchanges) };
+            if holds && in_a_row >= run.options.matching_reads {
+                return self.conclude(run, look, seen).await;
             }
-            if run.stop.requested() {
-                return Ok(());
+            // A read that was refused because the run ends shows nothing.
+            if run.stopping() {
+                let look = Look { verdict: Verdict::NotYet, ..look };
+                return self.record(run, &look, seen).map(drop);
             }
+            if !holds && waited >= budget {
+                return self.conclude(run, look, seen).await;
+            }
+            exchanges = seen.exchanges;
         }
     }
 
-    async fn look(&self, run: &Run) -> Result<Look, EngineError> {
+    async fn look(&self, run: &Run, exchanges: &mut Vec<Exchange>) -> Result<Look, EngineError> {
         let (reader, trace) = run.reader.traced();
         let (state, moved_to, verdict) = match self.action.read(&reader, &self.target).await {
             Ok(seen) => {
@@ -108,29 +130,41 @@ impl Verification {
             Err(LensError::Read(error)) => (Err(error.to_string()), None, Verdict::NotYet),
             Err(LensError::Contract(error)) => return Err(error.into()),
         };
-        Ok(Look { state, moved_to, verdict, exchanges: trace.take() })
+        exchanges.extend(trace.take());
+        Ok(Look { state, moved_to, verdict })
     }
 
-    async fn conclude(&mut self, run: &Run, look: Look, reads: u32, waited: Duration) -> Result<(), EngineError> {
-        let Look { state, moved_to, verdict, exchanges } = look;
+    /// Records what the reads showed; a verdict of a run that ends before it is sure is `not-yet`.
+    fn record(&self, run: &Run, look: &Look, seen: Seen) -> Result<(), EngineError> {
+        let record = Record::Verified {
+            change: self.change.id.clone(),
+            verdict: look.verdict,
+            reads: seen.reads,
+            waited_ms: u64::try_from(seen.waited.as_millis()).unwrap_or(u64::MAX),
+            state: look.state.as_ref().ok().cloned(),
+            error: look.state.as_ref().err().cloned(),
+        };
+        run.journal.post(record, seen.exchanges)?;
+        Ok(())
+    }
+
+    async fn conclude(&mut self, run: &Run, look: Look, seen: Seen) -> Result<(), EngineError> {
+        let (reads, waited) = (seen.reads, seen.waited);
+        self.record(run, &look, seen)?;
+        let Look { state, moved_to, verdict } = look;
         let (state, error) = match state {
             Ok(state) => (Some(state), None),
             Err(error) => (None, Some(error)),
         };
-        let record = Record::Verified {
-            change: self.change.id.clone(),
-            verdict,
-            reads,
-            waited_ms: u64::try_from(waited.as_millis()).unwrap_or(u64::MAX),
-            state: state.clone(),
-            error: error.clone(),
+        let outcome = match (verdict, self.synced, &self.doubt) {
+            (Verdict::Holds, false, _) => Outcome::Done,
+            (Verdict::Holds, true, _) => Outcome::DoneWillRevert,
+            (Verdict::NotYet, _, None) => Outcome::Unverified,
+            (Verdict::NotYet, _, Some(_)) => Outcome::Unknown,
         };
-        run.journal.post(record, exchanges)?;
-        let outcome = match (verdict, self.synced) {
-            (Verdict::Holds, false) => Outcome::Done,
-            (Verdict::Holds, true) => Outcome::DoneWillRevert,
-            (Verdict::NotYet, _) => Outcome::Unverified,
-        };
+        if verdict == Verdict::Holds && self.doubt.is_some() {
+            run.note_cut(self.action.meta().effect);
+        }
         let reason = self.reason((verdict, run.options.matching_reads), reads, waited, error);
         let mut ending = self.ending.clone();
         ending.after = state;
@@ -144,19 +178,17 @@ impl Verification {
 
     fn reason(&self, verdict: (Verdict, u32), reads: u32, waited: Duration, error: Option<String>) -> String {
         let seconds = waited.as_secs();
+        let before = if self.doubt.is_some() { "it may have taken effect" } else { "accepted" };
         let reason = match (verdict, error) {
             ((Verdict::Holds, 0 | 1), _) => "seen by a second read".to_owned(),
             ((Verdict::Holds, matching), _) => format!("seen by {matching} reads in a row"),
             ((Verdict::NotYet, _), None) => {
-                format!("accepted, but {reads} reads in {seconds} s did not show it")
+                format!("{before}, but {reads} reads in {seconds} s did not show it")
             }
             ((Verdict::NotYet, _), Some(error)) => {
-                format!("accepted, but {reads} reads in {seconds} s did not show it; the last: {error}")
+                format!("{before}, but {reads} reads in {seconds} s did not show it; the last: {error}")
             }
         };
-        match &self.note {
-            Some(note) => format!("{reason}; {note}"),
-            None => reason,
-        }
+        [Some(reason), self.doubt.clone(), self.note.clone()].into_iter().flatten().collect::<Vec<_>>().join("; ")
     }
 }

@@ -1,4 +1,16 @@
 //! One change: observe, compare, intend, send. Evidence and intent are on disk before anything is sent.
+//!
+//! How a change comes to rest:
+//!
+//! | what may have taken effect | and then | the change |
+//! |---|---|---|
+//! | nothing | the tenant said no | ends as `failed` |
+//! | nothing | only time ran out: throttled, no connection, the deadline, Ctrl-C | is left |
+//! | all calls: they were accepted, or reading shows it | | is verified: `done` or `unverified` |
+//! | some calls | the tenant said no to the rest | is verified: `done` or `unknown` |
+//! | some calls | only time ran out | is left |
+//!
+//! What is left has no end on record and keeps the run from being closed, so that `resume` takes it up.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,14 +22,14 @@ use crate::{
     engine::{
         lane::Step,
         past::{ChangePast, OpenCall},
-        recorded::{Intent, Snapshot},
+        recorded::{Called, Intent, Snapshot},
         run::{EngineError, Run},
         seal,
+        settle::Remaining,
         verify::{Ending, Verification},
     },
-    journal::{Found, Purpose, Record, Said},
+    journal::{Found, Purpose},
     model::{Call, CaveatKind, Change, Goal, OnRejection, Outcome, Replay, Target, Untrusted, Verdict, diff},
-    plan::handed_over,
 };
 
 /// One change that is being made.
@@ -36,6 +48,8 @@ pub(crate) struct Standing {
     pub(crate) before: Value,
     pub(crate) wanted: Value,
     pub(crate) ending: Ending,
+    /// Calls of the plan that may have taken effect: they were accepted, or an answer to them was lost.
+    pub(crate) sent: BTreeSet<u32>,
 }
 
 /// What one call, or a series of them, came to.
@@ -44,22 +58,25 @@ enum Delivery {
     Accepted(Option<String>),
     /// The answer to this call was lost, for this reason.
     Lost(OpenCall, String),
-    /// The change has ended.
-    Ended(Outcome, String),
+    /// The tenant said no, or the call cannot be sent as it is.
+    Refused(String),
+    /// It was certainly not executed, and only time ran out.
+    NoTime(String),
     /// To be tried again at the end of the lane.
     Later,
 }
 
 impl Work<'_> {
-    /// A change of which nothing was sent yet.
+    /// A change of which nothing may have taken effect yet.
     pub(crate) async fn begin(self) -> Result<Step, EngineError> {
         let target = &self.change.target;
         let seen = self.run.tenant.observe(self.action, &self.change.id, target, Purpose::Before).await?;
         let (seen, snapshot) = match seen {
             Ok(seen) => seen,
-            Err(reason) => {
-                return self.end(Ending::of(self.change), Outcome::Failed, &reason).await;
+            Err(unseen) if unseen.for_now => {
+                return self.leave(Ending::of(self.change), Outcome::Failed, &unseen.reason).await;
             }
+            Err(unseen) => return self.end(Ending::of(self.change), Outcome::Failed, &unseen.reason).await,
         };
         let standing = self.standing(seen, snapshot)?;
         if let Some((outcome, reason)) = self.nothing_to_send(&standing)? {
@@ -69,9 +86,9 @@ impl Work<'_> {
         self.deliver(standing, calls).await
     }
 
-    /// A change of which something was sent, by a process that did not live to see the end.
+    /// A change of which something may have taken effect, sent by a process that did not live to see the end.
     pub(crate) async fn recover(self, past: ChangePast) -> Result<Step, EngineError> {
-        let Some(standing) = self.before(&past) else {
+        let Some(mut standing) = self.before(&past) else {
             return self.begin().await;
         };
         let all = u32::try_from(self.change.calls.len())
@@ -80,96 +97,48 @@ impl Work<'_> {
             return Ok(self.verify(standing, Some("accepted before the run was interrupted".to_owned())));
         }
         // An open call was looked for with patience when the run was taken up.
-        let waits = if past.open.is_some() { &[Duration::ZERO] } else { self.run.options.probes.as_slice() };
-        let remaining = self.remaining(&standing, waits).await?;
+        let waits = if past.open.is_some() { vec![Duration::ZERO] } else { self.patience(&standing, true) };
+        let remaining = self.remaining(&mut standing, &waits).await?;
         let open = past.open.as_ref().map(|open| open.index);
-        let (found, why) = self.found(open, &past.sent(), &remaining);
+        let (found, why) = self.found(open, &standing.sent, &remaining);
         match (found, remaining) {
             (_, Remaining::Nothing) => {
                 Ok(self.verify(standing, Some("it took effect before the run was interrupted".to_owned())))
             }
-            (Found::Indeterminate, remaining) => self.by_decision(standing, remaining, &why).await,
+            (_, Remaining::Unreachable(_)) if self.run.said(&self.change.id).is_none() => {
+                self.leave(standing.ending, Outcome::Unknown, &why).await
+            }
+            (Found::Indeterminate, remaining) => self.by_decision(standing, remaining, open, &why).await,
             (_, Remaining::Calls(calls)) => self.deliver(standing, calls).await,
-            (_, Remaining::Unreadable(_)) => self.end(standing.ending, Outcome::Unknown, &why).await,
-        }
-    }
-
-    /// Looks for the effect of an open call, and records what was found.
-    pub(crate) async fn settle(&self, past: ChangePast) -> Result<Option<(Found, String)>, EngineError> {
-        let (Some(open), Some(standing)) = (&past.open, self.before(&past)) else {
-            return Ok(None);
-        };
-        let remaining = self.remaining(&standing, self.patience()).await?;
-        Ok(Some(self.reconciled(open, &past.sent(), &remaining).await?))
-    }
-
-    /// Records what reading showed of an open call; `sent` are all calls that were sent, the open one among them.
-    async fn reconciled(
-        &self,
-        open: &OpenCall,
-        sent: &BTreeSet<u32>,
-        remaining: &Remaining,
-    ) -> Result<(Found, String), EngineError> {
-        let (found, reason) = self.found(Some(open.index), sent, remaining);
-        let OpenCall { index: call, client_request_id } = open.clone();
-        let change = self.change.id.clone();
-        let record = Record::Reconciled { change, call, client_request_id, found, reason: reason.clone() };
-        self.run.record(record).await?;
-        Ok((found, reason))
-    }
-
-    /// What is left to send says whether an open call took effect. A creation that does not show may show later.
-    fn found(&self, open: Option<u32>, sent: &BTreeSet<u32>, remaining: &Remaining) -> (Found, String) {
-        let left = match remaining {
-            Remaining::Nothing => return (Found::Applied, "reading shows the wanted state".to_owned()),
-            Remaining::Unreadable(reason) => {
-                return (Found::Indeterminate, format!("the object cannot be read: {reason}"));
+            (_, Remaining::Unreadable(_) | Remaining::Unreachable(_)) => {
+                self.end(standing.ending, Outcome::Unknown, &why).await
             }
-            Remaining::Calls(left) => left,
-        };
-        if left.iter().any(|call| call.replay == Replay::New && self.was_sent(call, sent)) {
-            return (Found::Indeterminate, "it creates an object, and reading does not show it".to_owned());
         }
-        let open = open.map(|open| BTreeSet::from([open])).unwrap_or_default();
-        if open.is_empty() || left.iter().any(|call| self.was_sent(call, &open)) {
-            return (Found::NotApplied, "reading does not show the wanted state".to_owned());
-        }
-        (Found::Applied, "reading shows the effect of this call".to_owned())
     }
 
-    /// Whether what a call does was sent before, as one of these calls of the change.
-    fn was_sent(&self, call: &Call, sent: &BTreeSet<u32>) -> bool {
-        (0..).zip(&self.change.calls).any(|(at, planned)| sent.contains(&at) && call.does_as(planned))
-    }
-
-    /// Whether what is left may be sent after an answer was lost: never a second creation.
-    fn may_send_again(&self, left: &[Call], sent: &BTreeSet<u32>) -> bool {
-        left.iter().all(|call| call.replay.repeatable() || !self.was_sent(call, sent))
-    }
-
-    /// Goes on as a person decided; nobody having done so, the change ends here.
-    async fn by_decision(self, standing: Standing, remaining: Remaining, why: &str) -> Result<Step, EngineError> {
-        let (said, by) = match self.run.said(&self.change.id) {
-            Some((said, by)) => (said, format!(", and {} decided", Untrusted::from(by).term())),
-            None => (Said::Unknown, String::new()),
-        };
-        let why = format!("the run was interrupted; {why}{by}");
-        match (said, remaining) {
-            (Said::Applied, _) => Ok(self.verify(standing, Some(format!("{why} that it took effect")))),
-            (Said::NotApplied, Remaining::Calls(calls)) => self.deliver(standing, calls).await,
-            (Said::NotApplied, _) => {
-                self.end(standing.ending, Outcome::Failed, &format!("{why} that it did not take effect")).await
+    /// A change that was put off to the end of its lane, and of which something may have taken effect.
+    pub(crate) async fn go_on(self, mut standing: Standing) -> Result<Step, EngineError> {
+        let waits = self.patience(&standing, false);
+        match self.remaining(&mut standing, &waits).await? {
+            Remaining::Nothing => Ok(self.accepted(standing, None)),
+            Remaining::Calls(calls) if self.may_send_again(&calls, &standing.sent) => {
+                self.deliver(standing, calls).await
             }
-            (Said::Unknown, _) => self.end(standing.ending, Outcome::Unknown, &why).await,
+            Remaining::Calls(_) => {
+                self.end(standing.ending, Outcome::Unknown, "reading does not show the change").await
+            }
+            Remaining::Unreadable(why) => self.end(standing.ending, Outcome::Unknown, &why).await,
+            Remaining::Unreachable(why) => self.leave(standing.ending, Outcome::Unknown, &why).await,
         }
     }
 
     /// Where a change stood when its snapshot was taken, by the record of an earlier process.
-    fn before(&self, past: &ChangePast) -> Option<Standing> {
+    pub(crate) fn before(&self, past: &ChangePast) -> Option<Standing> {
         let snapshot = Snapshot::on_record(past)?;
         let (before, wanted) = (past.before.clone()?, past.wanted.clone()?);
         let ending = Ending { before: Some(before.clone()), ..Ending::of(self.change) };
-        Some(Standing { snapshot, target: self.change.target.clone(), before, wanted, ending })
+        let (target, sent) = (self.change.target.clone(), past.sent());
+        Some(Standing { snapshot, target, before, wanted, ending, sent })
     }
 
     fn standing(&self, seen: ErasedSeen, snapshot: Snapshot) -> Result<Standing, EngineError> {
@@ -183,7 +152,7 @@ impl Work<'_> {
         ending.caveats.extend(seen.caveats.into_iter().filter(|caveat| !self.change.caveats.contains(caveat)));
         let target = seen.moved_to.unwrap_or_else(|| self.change.target.clone());
         ending.target = target.clone();
-        Ok(Standing { snapshot, target, before: seen.state, wanted, ending })
+        Ok(Standing { snapshot, target, before: seen.state, wanted, ending, sent: BTreeSet::new() })
     }
 
     /// The outcome of a change that needs no call, or must not have one.
@@ -202,39 +171,67 @@ impl Work<'_> {
     }
 
     /// Sends calls until all are accepted, or it is settled that they cannot be.
-    async fn deliver(self, mut standing: Standing, mut calls: Vec<Call>) -> Result<Step, EngineError> {
+    pub(crate) async fn deliver(&self, mut standing: Standing, mut calls: Vec<Call>) -> Result<Step, EngineError> {
         let secrets = seal::make(self.run, self.change, &calls).await?;
         let mut resends = 0;
         loop {
             let (open, reason) = match self.series(&mut standing, &calls, &secrets).await? {
                 Delivery::Accepted(note) => return Ok(self.accepted(standing, note)),
-                Delivery::Later => return Ok(Step::Later),
-                Delivery::Ended(outcome, reason) => return self.end(standing.ending, outcome, &reason).await,
-                Delivery::Lost(open, reason) => (open, reason),
+                Delivery::Later => return Ok(Step::Later(Box::new(standing))),
+                Delivery::Refused(reason) => return self.refused(standing, reason).await,
+                Delivery::NoTime(reason) => return self.no_time(standing, &reason).await,
+                Delivery::Lost(open, reason) => (open, format!("the answer was lost ({reason})")),
             };
-            let remaining = self.remaining(&standing, &self.run.options.probes).await?;
-            let sent = (0..=open.index).collect();
-            self.reconciled(&open, &sent, &remaining).await?;
+            let waits = self.patience(&standing, false);
+            let remaining = self.remaining(&mut standing, &waits).await?;
+            if let Remaining::Unreachable(why) = &remaining {
+                let reason = format!("{reason}, and the object cannot be read for now: {why}");
+                return self.leave(standing.ending, Outcome::Unknown, &reason).await;
+            }
+            self.reconciled(&open, &standing.sent, &remaining).await?;
             let unknown = match remaining {
                 Remaining::Nothing => {
-                    let note = format!("the answer was lost ({reason}); reading shows that it took effect");
+                    let note = format!("{reason}; reading shows that it took effect");
                     return Ok(self.accepted(standing, Some(note)));
                 }
-                Remaining::Calls(rest) if self.may_send_again(&rest, &sent) && resends < self.run.options.resends => {
+                Remaining::Calls(rest)
+                    if self.may_send_again(&rest, &standing.sent) && resends < self.run.options.resends =>
+                {
                     (calls, resends) = (rest, resends + 1);
                     continue;
                 }
                 Remaining::Calls(_) => "reading does not show the change".to_owned(),
-                Remaining::Unreadable(why) => format!("the object cannot be read: {why}"),
+                Remaining::Unreadable(why) | Remaining::Unreachable(why) => format!("the object cannot be read: {why}"),
             };
-            let reason = format!("the answer was lost ({reason}), and {unknown}");
-            return self.end(standing.ending, Outcome::Unknown, &reason).await;
+            return self.end(standing.ending, Outcome::Unknown, &format!("{reason}, and {unknown}")).await;
         }
     }
 
     fn accepted(&self, standing: Standing, note: Option<String>) -> Step {
         self.run.note_sent(self.change, self.action.meta().effect);
         self.verify(standing, note)
+    }
+
+    /// The tenant said no. Where something may have taken effect before, only reading tells what is.
+    async fn refused(&self, standing: Standing, reason: String) -> Result<Step, EngineError> {
+        if standing.sent.is_empty() {
+            return self.end(standing.ending, Outcome::Failed, &reason).await;
+        }
+        let mut verification = self.verification(standing, None);
+        verification.doubt = Some(reason);
+        Ok(Step::Verify(Box::new(verification)))
+    }
+
+    /// Nothing more can be sent for now. An attempt before may show meanwhile.
+    async fn no_time(&self, mut standing: Standing, reason: &str) -> Result<Step, EngineError> {
+        if standing.sent.is_empty() {
+            return self.leave(standing.ending, Outcome::Failed, reason).await;
+        }
+        if let Remaining::Nothing = self.remaining(&mut standing, &[Duration::ZERO]).await? {
+            let note = format!("{reason}; reading shows that an earlier attempt took effect");
+            return Ok(self.accepted(standing, Some(note)));
+        }
+        self.leave(standing.ending, Outcome::Unknown, reason).await
     }
 
     /// One pass over the calls.
@@ -247,11 +244,15 @@ impl Work<'_> {
         let mut note = None;
         for (at, planned) in calls.iter().enumerate() {
             let Some(call) = self.with_found(standing, planned).await? else {
-                let reason = "the object that was just created cannot be found".to_owned();
-                return Ok(Delivery::Ended(Outcome::Unknown, reason));
+                return Ok(Delivery::Refused("the object that was just created cannot be found".to_owned()));
             };
             let index = self.change.calls.iter().position(|of_plan| of_plan == planned).unwrap_or(at);
-            match self.send(standing, index, &call, secrets).await? {
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let delivery = self.send(standing, index, &call, secrets).await?;
+            if matches!(delivery, Delivery::Accepted(_) | Delivery::Lost(..)) {
+                standing.sent.insert(index);
+            }
+            match delivery {
                 Delivery::Accepted(said) => note = note.or(said),
                 other => return Ok(other),
             }
@@ -262,32 +263,31 @@ impl Work<'_> {
     async fn send(
         &self,
         standing: &Standing,
-        index: usize,
+        index: u32,
         call: &Call,
         secrets: &Secrets,
     ) -> Result<Delivery, EngineError> {
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
         let intent = Intent { change: &self.change.id, index, call, wanted: &standing.wanted };
-        let (outcome, sent) = self.run.tenant.send(standing.snapshot, intent, secrets).await?;
-        Ok(self.judge_answer(call, outcome, sent))
+        let called = self.run.tenant.send(standing.snapshot, intent, secrets).await?;
+        Ok(self.judge_answer(call, called))
     }
 
-    fn judge_answer(&self, call: &Call, outcome: SendOutcome, sent: OpenCall) -> Delivery {
-        match outcome {
+    fn judge_answer(&self, call: &Call, called: Called) -> Delivery {
+        let no = if called.later { Delivery::NoTime } else { Delivery::Refused };
+        match called.outcome {
             SendOutcome::Accepted => Delivery::Accepted(None),
             SendOutcome::NotFound if call.replay == Replay::Delete => {
                 Delivery::Accepted(Some("it was gone when the call came".to_owned()))
             }
-            SendOutcome::NotFound => Delivery::Ended(Outcome::Failed, "the object is gone".to_owned()),
+            SendOutcome::NotFound => Delivery::Refused("the object is gone".to_owned()),
             SendOutcome::Rejected { status: 400, .. } if call.on_rejection == OnRejection::LastOfLane && !self.last => {
                 Delivery::Later
             }
-            SendOutcome::Rejected { status, code, message } => Delivery::Ended(
-                Outcome::Failed,
-                format!("the tenant refused: {status} {} {}", Untrusted::from(code).term(), message.term()),
-            ),
-            SendOutcome::NotSent { reason } => Delivery::Ended(Outcome::Failed, format!("nothing was sent: {reason}")),
-            SendOutcome::Unknown { reason } => Delivery::Lost(sent, reason),
+            SendOutcome::Rejected { status, code, message } => {
+                no(format!("the tenant refused: {status} {} {}", Untrusted::from(code).term(), message.term()))
+            }
+            SendOutcome::NotSent { reason } => no(format!("nothing was sent: {reason}")),
+            SendOutcome::Unknown { reason } => Delivery::Lost(called.call, reason),
         }
     }
 
@@ -296,8 +296,11 @@ impl Work<'_> {
         if !seal::asks_found(call) {
             return Ok(Some(call.clone()));
         }
-        for wait in &self.run.options.probes {
-            self.run.clock.sleep(*wait).await;
+        for wait in self.patience(standing, false) {
+            self.run.sleep(wait).await;
+            if self.run.stopping() {
+                break;
+            }
             if let Ok(ErasedSeen { moved_to: Some(target), .. }) = self.probe(&standing.target).await? {
                 standing.ending.target = target.clone();
                 standing.target = target;
@@ -307,54 +310,13 @@ impl Work<'_> {
         Ok(seal::fill_found(call, &standing.target.data))
     }
 
-    /// How long a resumed run looks for the effect of a call. The secret of a dead process is gone: what it set may
-    /// show late, and must not be set a second time.
-    fn patience(&self) -> &[Duration] {
-        let options = &self.run.options;
-        if self.change.calls.iter().any(|call| !call.secrets.is_empty()) {
-            &options.probes_of_secrets
-        } else {
-            &options.probes
-        }
+    pub(crate) fn verify(&self, standing: Standing, note: Option<String>) -> Step {
+        Step::Verify(Box::new(self.verification(standing, note)))
     }
 
-    /// What is left to send, seen from the tenant as it is now; `probes` are the waits before each look.
-    async fn remaining(&self, standing: &Standing, probes: &[Duration]) -> Result<Remaining, EngineError> {
-        let mut last = Remaining::Unreadable("it was not read".to_owned());
-        for wait in probes {
-            self.run.clock.sleep(*wait).await;
-            last = match self.probe(&standing.target).await? {
-                Err(reason) => Remaining::Unreadable(reason),
-                Ok(seen) if self.action.judge(&standing.wanted, &seen.state)? == Verdict::Holds => {
-                    return Ok(Remaining::Nothing);
-                }
-                Ok(seen) => self.rest(standing, &seen)?,
-            };
-        }
-        Ok(last)
-    }
-
-    fn rest(&self, standing: &Standing, seen: &ErasedSeen) -> Result<Remaining, EngineError> {
-        let target = seen.moved_to.as_ref().unwrap_or(&standing.target);
-        let input = match &self.change.goal {
-            Goal::Input(input) => Some(input),
-            Goal::State(_) => None,
-        };
-        Ok(match self.action.calls(target, &seen.state, &standing.wanted, input)? {
-            Ok(calls) => Remaining::Calls(handed_over(calls, &self.run.plan.recipients)),
-            Err(reason) => Remaining::Unreadable(reason.0),
-        })
-    }
-
-    /// Reads the object once more, for the record and for a decision.
-    async fn probe(&self, target: &Target) -> Result<Result<ErasedSeen, String>, EngineError> {
-        let seen = self.run.tenant.observe(self.action, &self.change.id, target, Purpose::Probe).await?;
-        Ok(seen.map(|(seen, _)| seen))
-    }
-
-    fn verify(&self, standing: Standing, note: Option<String>) -> Step {
+    fn verification(&self, standing: Standing, note: Option<String>) -> Verification {
         let synced = standing.ending.caveats.iter().any(|caveat| caveat.kind == CaveatKind::Synced);
-        Step::Verify(Box::new(Verification {
+        Verification {
             action: self.action,
             change: self.change.clone(),
             target: standing.target,
@@ -362,19 +324,25 @@ impl Work<'_> {
             ending: standing.ending,
             synced,
             note,
-        }))
+            doubt: None,
+        }
     }
 
-    async fn end(&self, ending: Ending, outcome: Outcome, reason: &str) -> Result<Step, EngineError> {
+    /// Leaves the change for `resume`; where that is to be no more, it ends with this outcome.
+    async fn leave(&self, ending: Ending, outcome: Outcome, reason: &str) -> Result<Step, EngineError> {
+        if self.run.stopping() {
+            return Ok(Step::Left);
+        }
+        if self.run.options.give_up {
+            return self.end(ending, outcome, reason).await;
+        }
+        self.run.note_left(self.change, reason);
+        Ok(Step::Left)
+    }
+
+    pub(crate) async fn end(&self, ending: Ending, outcome: Outcome, reason: &str) -> Result<Step, EngineError> {
         ending.write(self.run, &self.change.id, outcome, reason).await?;
         self.run.note_ended(self.change, outcome, reason);
         Ok(Step::Ended(outcome))
     }
-}
-
-/// What is left to send.
-enum Remaining {
-    Nothing,
-    Calls(Vec<Call>),
-    Unreadable(String),
 }

@@ -2,8 +2,9 @@
 //! then says that they are there.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     fs::File,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
 };
@@ -75,6 +76,10 @@ pub(crate) struct Commit {
     outcomes: BTreeMap<String, Outcome>,
     must_resume: bool,
     closed: bool,
+    /// Lines of the batch that is being written.
+    waiting: VecDeque<Pending>,
+    /// Of these, what is ready to be written.
+    made: Vec<Ready>,
     failed: Option<Arc<JournalError>>,
     spill: Spill,
     hooks: Hooks,
@@ -107,6 +112,8 @@ impl Commit {
             outcomes: BTreeMap::new(),
             must_resume: false,
             closed: false,
+            waiting: VecDeque::new(),
+            made: Vec::new(),
             failed: None,
             spill: Spill::new(run),
             hooks: Hooks::from_env(),
@@ -163,11 +170,21 @@ impl Commit {
         Ok(())
     }
 
-    /// Works until every handle is gone.
+    /// Works until every handle is gone. A panic ends the journal and loses the line that it fell over, as a kill would;
+    /// what is handed over then is treated as after any other failure.
     pub(crate) fn serve(mut self, messages: &mpsc::Receiver<Message>, tell_stopped: &watch::Sender<bool>) {
         if let Some(operations) = self.hooks.full_after {
             disk::fill_after(operations);
         }
+        while panic::catch_unwind(AssertUnwindSafe(|| self.work(messages, tell_stopped))).is_err() {
+            let made = std::mem::take(&mut self.made);
+            self.fail(JournalError::Gone, made);
+        }
+    }
+
+    fn work(&mut self, messages: &mpsc::Receiver<Message>, tell_stopped: &watch::Sender<bool>) {
+        // What a panic left.
+        self.commit();
         let mut next = None;
         while let Some(message) = next.take().or_else(|| messages.recv().ok()) {
             match message {
@@ -179,16 +196,16 @@ impl Commit {
                         self.die_over(first, leaves);
                         return hold(messages, tell_stopped);
                     }
-                    let mut batch = vec![first];
+                    self.waiting.push_back(first);
                     let most = if self.hooks.are_set() { 1 } else { BATCH };
-                    while batch.len() < most && next.is_none() {
+                    while self.waiting.len() < most && next.is_none() {
                         match messages.try_recv() {
-                            Ok(Message::Append(more)) => batch.push(more),
+                            Ok(Message::Append(more)) => self.waiting.push_back(more),
                             Ok(other) => next = Some(other),
                             Err(_) => break,
                         }
                     }
-                    self.commit(batch);
+                    self.commit();
                 }
                 Message::Close(closing, reply) => self.close(closing, reply),
             }
@@ -222,38 +239,37 @@ impl Commit {
         drop(left);
     }
 
-    fn commit(&mut self, batch: Vec<Pending>) {
-        let mut ready = Vec::with_capacity(batch.len());
-        for pending in batch {
+    fn commit(&mut self) {
+        while let Some(pending) = self.waiting.pop_front() {
             if let Err(error) = self.check_place(&pending.record) {
                 answer(pending.reply, Err(error));
                 continue;
             }
             // What fails here must stop this very line: no call is announced over lines that could not be signed.
             if !self.intended && matches!(pending.record, Record::Intent { .. }) {
-                self.flush(&mut ready, true);
+                self.flush(true);
             }
             if let Some(failed) = &self.failed {
                 let source = Arc::clone(failed);
                 self.spill_pending(pending.record, pending.exchanges);
-                answer(pending.reply, Err(JournalError::Failed { spilled: self.spilled(), source }));
+                answer(pending.reply, Err(JournalError::Failed { spilled: self.spill.spilled(), source }));
                 continue;
             }
             let is_signed = checkpoint::follows(&pending.record);
             match self.ready(pending.record, pending.exchanges, Some(pending.reply)) {
-                Ok(line) => ready.push(line),
+                Ok(line) => self.made.push(line),
                 Err(error) => self.failed = Some(Arc::new(error)),
             }
             if is_signed {
-                self.flush(&mut ready, true);
+                self.flush(true);
             }
         }
-        self.flush(&mut ready, false);
+        self.flush(false);
     }
 
     /// Writes what is ready, signs where that is due, and only then says that it is there.
-    fn flush(&mut self, ready: &mut Vec<Ready>, is_signed: bool) {
-        let ready = std::mem::take(ready);
+    fn flush(&mut self, is_signed: bool) {
+        let ready = std::mem::take(&mut self.made);
         if self.failed.is_some() && ready.is_empty() {
             return;
         }
@@ -309,12 +325,13 @@ impl Commit {
 
     fn fail(&mut self, error: JournalError, ready: Vec<Ready>) {
         let source = Arc::new(error);
-        self.failed = Some(Arc::clone(&source));
+        // The first failure is the one that tells.
+        let source = Arc::clone(self.failed.get_or_insert(source));
         for line in ready.iter().filter(|line| line.is_result) {
             self.spill.put(&line.bytes, &line.exhibits);
         }
         for reply in ready.into_iter().filter_map(|line| line.reply) {
-            answer(reply, Err(JournalError::Write { spilled: self.spilled(), source: Arc::clone(&source) }));
+            answer(reply, Err(JournalError::Write { spilled: self.spill.spilled(), source: Arc::clone(&source) }));
         }
     }
 
@@ -324,11 +341,6 @@ impl Commit {
         {
             self.spill.put(&ready.bytes, &ready.exhibits);
         }
-    }
-
-    /// Where the results are that the journal could not take.
-    fn spilled(&self) -> Option<PathBuf> {
-        self.spill.path().map(Path::to_owned)
     }
 
     fn check_place(&self, record: &Record) -> Result<(), JournalError> {
@@ -427,14 +439,14 @@ impl Commit {
             return answer(reply, Err(JournalError::Closed));
         }
         if let Some(source) = self.failed.clone() {
-            return answer(reply, Err(JournalError::Failed { spilled: self.spilled(), source }));
+            return answer(reply, Err(JournalError::Failed { spilled: self.spill.spilled(), source }));
         }
         match self.seal(closing, reply) {
             Ok(line) => self.commit_last(line),
             Err((error, reply)) => {
                 let source = Arc::new(error);
                 self.failed = Some(Arc::clone(&source));
-                answer(reply, Err(JournalError::Write { spilled: self.spilled(), source }));
+                answer(reply, Err(JournalError::Write { spilled: self.spill.spilled(), source }));
             }
         }
     }

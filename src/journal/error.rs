@@ -1,10 +1,8 @@
 //! Why a journal cannot be written or read.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, path::PathBuf, sync::Arc};
+
+use crate::journal::Spilled;
 
 /// Reads after "failed to".
 #[derive(Clone, Debug, thiserror::Error)]
@@ -64,18 +62,18 @@ pub enum JournalError {
         reason: &'static str,
     },
     /// An earlier write failed; after that nothing is promised, so nothing more is written.
-    #[error("add to the journal after it failed{}", spilled_to(.spilled.as_ref()))]
+    #[error("add to the journal after it failed{spilled}")]
     Failed {
-        /// Where the record was put instead, when it was a result.
-        spilled: Option<PathBuf>,
+        /// Where results were put instead.
+        spilled: Spilled,
         /// The first failure.
         source: Arc<Self>,
     },
     /// A result that could not be written to the journal.
-    #[error("write the journal{}", spilled_to(.spilled.as_ref()))]
+    #[error("write the journal{spilled}")]
     Write {
-        /// Where the record was put instead, when it was a result.
-        spilled: Option<PathBuf>,
+        /// Where results were put instead.
+        spilled: Spilled,
         /// Why.
         source: Arc<Self>,
     },
@@ -85,20 +83,16 @@ pub enum JournalError {
         /// The journal.
         path: PathBuf,
     },
-    /// The thread that writes is gone.
+    /// The thread that writes is gone, or fell over a fault of its own.
     #[error("reach the journal's writer")]
     Gone,
 }
 
-fn spilled_to(path: Option<&PathBuf>) -> String {
-    path.map_or_else(String::new, |path| format!(" (results that it could not take are in {})", path.display()))
-}
-
 impl JournalError {
     /// Where results were put that the journal could not take.
-    pub fn spilled(&self) -> Option<&Path> {
+    pub fn spilled(&self) -> Option<&Spilled> {
         match self {
-            Self::Failed { spilled, .. } | Self::Write { spilled, .. } => spilled.as_deref(),
+            Self::Failed { spilled, .. } | Self::Write { spilled, .. } => Some(spilled).filter(|it| !it.is_none()),
             _ => None,
         }
     }

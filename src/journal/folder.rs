@@ -1,13 +1,18 @@
 //! What lies in a run's folder: names, the header, and reading a record back.
 
-use std::{fs, path::Path};
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     journal::{
-        Continues, FileRef, JournalError, Line, Record, Torn, disk,
+        Continues, FileRef, JournalError, Line, Record, SentOutcome, Torn, disk,
         hash::{ZEROS, sha256_hex},
         strict,
     },
@@ -165,6 +170,33 @@ impl History {
         let plan = disk::read_plain(&run.join(PLAN)).unwrap_or_default();
         Ok(Self { header, plan, lines, torn: None, continues: None, closed })
     }
+}
+
+impl History {
+    /// Changes with a call of which the lines do not say how it ended: they are cut off in the middle of it.
+    pub fn under_way(&self) -> BTreeSet<&str> {
+        let mut open = BTreeSet::new();
+        for line in &self.lines {
+            match &line.record {
+                Record::Intent { change, .. } => {
+                    open.insert(change.as_str());
+                }
+                Record::Sent { outcome: SentOutcome::Unknown, .. } => {}
+                Record::Sent { change, .. } | Record::Ended { change, .. } => {
+                    open.remove(change.as_str());
+                }
+                _ => {}
+            }
+        }
+        open
+    }
+}
+
+/// Whether a run came to write its first line. Without it nothing was sent.
+pub fn has_begun(run: &Path) -> bool {
+    let mut line = Vec::new();
+    let read = fs::File::open(run.join(JOURNAL)).and_then(|file| BufReader::new(file).read_until(b'\n', &mut line));
+    read.is_ok() && line.ends_with(b"\n")
 }
 
 /// A history together with the bytes that it was read from.

@@ -3,6 +3,7 @@
 //! Everything here is about a folder on disk; nothing here knows what an action is or sends a request. What the
 //! folder looks like, and how to check it without this program, is in `docs/evidence-format.md`.
 
+mod case;
 mod checkpoint;
 mod commit;
 mod custody;
@@ -31,12 +32,13 @@ pub mod verify;
 mod words;
 mod writer;
 
+pub use case::{Case, room_for};
 pub use checkpoint::Anchor;
 pub use custody::{Custody, CustodyError, Handled, Handling, custody_of, note_custody, read_custody};
 pub use error::JournalError;
 pub use evidence::read_head;
-pub(crate) use folder::SEAL_NOTE;
-pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool};
+pub(crate) use folder::{DERIVED, SEAL_NOTE};
+pub use folder::{History, Mode, PlaybookRef, RunHeader, Tool, has_begun};
 pub use hash::sha256_hex;
 #[doc(hidden)]
 pub use hooks::{Crash, Leaves};
@@ -47,6 +49,7 @@ pub use operator::{
 };
 pub use prove::{ProofError, Proven, check_proof, prove};
 pub use record::{Approval, Continues, EvidenceRef, FileRef, Found, Line, Purpose, Record, Said, SentOutcome, Torn};
+pub use spill::Spilled;
 #[cfg(feature = "timestamp")]
 pub use stamp::stamp_request;
 pub use stamp::{LARGEST_STAMP, Nonce, Stamp, StampError, StampRoots, attach_stamp, check_stamp};

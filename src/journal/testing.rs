@@ -63,6 +63,8 @@ pub(crate) fn header(run_id: &str, plan: &[u8]) -> RunHeader {
             directory_roles: Vec::new(),
             token_id: Some("uti1".into()),
             expires: None,
+            issued: None,
+            proof: None,
             continuous: false,
         },
         playbook: Some(PlaybookRef { id: "takeover".into(), version: "1.0.0".into(), sha256: sha256_hex(PLAYBOOK) }),
@@ -78,6 +80,8 @@ pub(crate) fn exchange(id: &str, method: &str, url: &str, body: &str) -> Exchang
         attempt: 1,
         method: method.into(),
         url: url.into(),
+        request_headers: Vec::new(),
+        token: None,
         request_body: None,
         status: Some(200),
         response_headers: vec![("Date".into(), "Tue, 12 Dec 2023 12:00:00 GMT".into())],
@@ -87,6 +91,7 @@ pub(crate) fn exchange(id: &str, method: &str, url: &str, body: &str) -> Exchang
         server_date: Some(noon()),
         outcome: ExchangeOutcome::Ok,
         batch: None,
+        batch_headers: Vec::new(),
         body: body.as_bytes().to_vec(),
     }
 }

@@ -2,7 +2,6 @@
 //! durable. What that thread does is in `commit`.
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
@@ -13,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use crate::{
     journal::{
         Anchor, History, JOURNAL_FORMAT, JournalError, RUN_FORMAT, Record, RunHeader,
+        case::{Case, RUNS, room_for},
         checkpoint::Signer,
         commit::{Commit, Message, Pending},
         disk,
@@ -23,12 +23,6 @@ use crate::{
     },
     model::{Clock, Exchange},
 };
-
-/// Room that a run must find, in bytes, besides the plan.
-const ROOM: u64 = 1 << 20;
-
-/// The lock of a case.
-const LOCK: &str = "case.lock";
 
 /// The open record of one run. Cheap to clone; when the last clone goes, what was handed over is written and the
 /// case is unlocked.
@@ -73,12 +67,10 @@ pub struct Closing {
 }
 
 impl Journal {
-    /// Makes `<case>/runs/<run-id>/` with header, plan and playbook, locks the case and writes line 0. All of it is
-    /// durable when this returns.
+    /// Holds a case and begins a run of a few changes in it.
     ///
     /// # Errors
-    /// When the disk is full or not writable, another process works on the case, the run is there already, or the
-    /// header's digests are not those of the plan and the playbook.
+    /// As `Case::hold` and `Journal::begin`.
     pub fn create(
         case: &Path,
         header: &RunHeader,
@@ -86,11 +78,24 @@ impl Journal {
         playbook: Option<&[u8]>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, JournalError> {
+        Self::begin(Case::hold(case, room_for(plan.len(), 0))?, header, plan, playbook, clock)
+    }
+
+    /// Makes `<case>/runs/<run-id>/` with header, plan and playbook, and writes line 0. All of it is durable when this
+    /// returns.
+    ///
+    /// # Errors
+    /// When the disk is full or not writable, the run is there already, or the header's digests are not those of the
+    /// plan and the playbook.
+    pub fn begin(
+        case: Case,
+        header: &RunHeader,
+        plan: &[u8],
+        playbook: Option<&[u8]>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, JournalError> {
         check_header(header, plan, playbook)?;
-        let runs = case.join("runs");
-        disk::make_dir(&runs)?;
-        let lock = lock(case)?;
-        check_room(case, plan.len() as u64)?;
+        let runs = case.folder().join(RUNS);
         let run = runs.join(&header.run_id);
         if run.symlink_metadata().is_ok() {
             return Err(JournalError::Exists { path: run });
@@ -127,7 +132,7 @@ impl Journal {
             earlier,
         })?;
         let anchor = Anchor::new(vkey, commit.tree().size(), commit.tree().root());
-        Self::start((case, &run), commit, lock, anchor)
+        Self::start(case, &run, commit, anchor)
     }
 
     /// Takes a run up again that was not closed. What a crash left behind the last whole line is kept aside and
@@ -138,20 +143,22 @@ impl Journal {
     pub fn reopen(run: &Path, clock: Arc<dyn Clock>) -> Result<(Self, History), JournalError> {
         let run = run.canonicalize().map_err(JournalError::io("find the run", run))?;
         let case = match run.parent() {
-            Some(runs) if runs.ends_with("runs") => runs.parent().unwrap_or(runs).to_owned(),
+            Some(runs) if runs.ends_with(RUNS) => runs.parent().unwrap_or(runs).to_owned(),
             _ => {
                 let reason = "it does not lie in the folder `runs` of a case".to_owned();
                 return Err(JournalError::Damaged { path: run, reason });
             }
         };
-        let lock = lock(&case)?;
+        let case = Case::locked(&case)?;
         let (commit, history) = recover::recover(&run, clock)?;
         let vkey = history.continues.as_ref().map(|continues| continues.vkey.clone()).unwrap_or_default();
         let anchor = Anchor::new(vkey, commit.tree().size(), commit.tree().root());
-        Ok((Self::start((&case, &run), commit, lock, anchor)?, history))
+        Ok((Self::start(case, &run, commit, anchor)?, history))
     }
 
-    fn start((case, run): (&Path, &Path), commit: Commit, lock: File, anchor: Anchor) -> Result<Self, JournalError> {
+    fn start(case: Case, run: &Path, commit: Commit, anchor: Anchor) -> Result<Self, JournalError> {
+        let folder = case.folder().to_owned();
+        let lock = case.into_lock();
         let (to_thread, messages) = mpsc::channel();
         let (tell, stopped) = watch::channel(false);
         let thread = thread::Builder::new()
@@ -163,7 +170,7 @@ impl Journal {
             .map_err(JournalError::io("start the writer of", run))?;
         Ok(Self {
             inner: Arc::new(Inner {
-                case: case.to_owned(),
+                case: folder,
                 run: run.to_owned(),
                 to_thread: Some(to_thread),
                 thread: Some(thread),
@@ -323,28 +330,4 @@ fn check_header(header: &RunHeader, plan: &[u8], playbook: Option<&[u8]>) -> Res
         return fault("its playbook is not the one that was given");
     }
     Ok(())
-}
-
-fn check_room(case: &Path, plan: u64) -> Result<(), JournalError> {
-    let available = fs4::available_space(case).map_err(JournalError::io("measure the room in", case))?;
-    let needed = ROOM + 4 * plan;
-    if available < needed {
-        return Err(JournalError::DiskFull { path: case.to_owned(), available, needed });
-    }
-    Ok(())
-}
-
-/// Holds the case until the file is dropped.
-fn lock(case: &Path) -> Result<File, JournalError> {
-    let path = case.join(LOCK);
-    let mut options = File::options();
-    options.create(true).truncate(false).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path).map_err(JournalError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => Err(JournalError::Locked { path }),
-        Err(std::fs::TryLockError::Error(error)) => Err(JournalError::io("lock", path)(error)),
-    }
 }

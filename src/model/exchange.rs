@@ -39,6 +39,12 @@ pub struct Exchange {
     pub method: String,
     /// The full URL.
     pub url: String,
+    /// What was sent beside the token: which mailbox, which consistency, which priority.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub request_headers: Vec<(String, String)>,
+    /// `uti` of the token that went along: sign-in logs name it. The token itself is never kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
     /// What was sent, secrets as markers.
     pub request_body: Option<Value>,
     /// None when no status line came.
@@ -57,6 +63,9 @@ pub struct Exchange {
     pub outcome: ExchangeOutcome,
     /// For a read that travelled in a `$batch`: the `client-request-id` of the outer request.
     pub batch: Option<String>,
+    /// The headers of the answer to that outer request: ids and time of the service are there and nowhere else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batch_headers: Vec<(String, String)>,
     /// The exact bytes of the answer. Stored in a file of its own.
     #[serde(skip)]
     pub body: Vec<u8>,

@@ -35,6 +35,15 @@ pub struct Identity {
     pub directory_roles: Vec<String>,
     /// `uti`: the token's id, which sign-in logs carry too. The token itself is never kept.
     pub token_id: Option<String>,
+    /// `iat`: when it was issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<Timestamp>,
+    /// `appidacr` or `azpacr`: how our application proved itself: 0 not at all, 1 by a secret, 2 by a certificate or the
+    /// assertion of another issuer.
+    ///
+    /// Source: "access token claims reference", Microsoft identity platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
     /// `exp`.
     pub expires: Option<Timestamp>,
     /// `xms_cc` names `cp1`: the resource may end this token at once, and we answer its claims challenge.

@@ -1,4 +1,4 @@
-//! Plain data shared by every layer: no IO, no async, no policy.
+//! Plain data shared by every layer: no IO, no policy.
 
 mod call;
 mod capability;
@@ -13,6 +13,7 @@ mod outcome;
 mod path;
 mod role;
 mod secret;
+mod stop;
 mod taxonomy;
 mod untrusted;
 
@@ -33,5 +34,6 @@ pub(crate) use path::odata_literal;
 pub use path::{GraphPath, ReadCmdlet};
 pub use role::{role_id, role_name};
 pub use secret::{HandOver, Password};
+pub use stop::Stop;
 pub use taxonomy::{ATTACK_VERSION, Catalog, D3FEND_VERSION, Defence, defence};
 pub use untrusted::{Untrusted, json_for_terminal};

@@ -36,6 +36,16 @@ impl Catalog {
         }
     }
 
+    /// The key under which a playbook names ids of it.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Attack => "attack",
+            Self::D3fend => "d3fend",
+            Self::Coun7er => "coun7er",
+            Self::Itm => "itm",
+        }
+    }
+
     /// The version that its names were taken from, where it has one.
     pub fn version(self) -> Option<&'static str> {
         match self {

@@ -35,6 +35,11 @@ impl Untrusted {
         format!("\"{}\"", self.escaped(NAME))
     }
 
+    /// As [`Untrusted::term`], uncut: where what is cut off may be what is looked for.
+    pub fn whole(&self) -> String {
+        format!("\"{}\"", self.escaped(usize::MAX))
+    }
+
     /// As [`Untrusted::term`], for a line that this program composed of such text: without quotes, cut after 600
     /// characters.
     pub fn line(&self) -> String {
@@ -127,6 +132,13 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_cut_and_what_is_looked_for_is_not() {
+        let long = Untrusted::from("x".repeat(5_000));
+        assert_eq!(long.term(), format!("\"{}…\"", "x".repeat(120)));
+        assert_eq!(long.whole(), format!("\"{}\"", long.raw()));
+    }
+
+    #[test]
     fn an_empty_or_dotted_name_stays_visible() {
         assert_eq!(Untrusted::from("").term(), r#""""#);
         assert_eq!(Untrusted::from(" ").term(), r#"" ""#);
@@ -151,7 +163,8 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_poisonous_reaches_a_terminal(text in any::<String>()) {
-            prop_assert!(!Untrusted::new(text).term().chars().any(is_poison));
+            let text = Untrusted::new(text);
+            prop_assert!(![text.term(), text.line(), text.whole()].concat().chars().any(is_poison));
         }
     }
 }

@@ -271,6 +271,8 @@ mod tests {
             directory_roles: vec![],
             token_id: None,
             expires: None,
+            issued: None,
+            proof: None,
             continuous: false,
         }
     }
@@ -291,7 +293,7 @@ mod tests {
 
     #[test]
     fn a_licence_is_missing_where_the_tenant_is_known_to_have_none() {
-        let meta = Meta { licence: Some(Licence::EntraIdP2), ..BLOCKS.clone() };
+        let meta = Meta { licence: Some(Licence::EntraIdP2), ..*BLOCKS };
         let mut tokens = Tokens { graph: token(IdentityKind::Application, &[]), exchange: None, licences: None };
         assert_eq!(missing(&meta, &tokens, Cloud::Global).licence, None, "what is not known is not missing");
         tokens.licences = Some(Licences::default());

@@ -191,7 +191,9 @@ impl Way<'_> {
             Err(LensError::Read(error)) => return problem(error.to_string()),
         };
         let target = seen.moved_to.unwrap_or_else(|| done.target.clone());
+        // What was not seen to take effect may have done so since.
         let untouched = action.same(&done.after, &seen.state)?
+            || action.same(&change.wanted, &seen.state)?
             || action.judge(&done.before, &seen.state)? == crate::model::Verdict::Holds;
         if !untouched {
             return problem("it is no longer as the run left it; decide by hand".to_owned());

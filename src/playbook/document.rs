@@ -12,6 +12,7 @@ use super::source::quote;
 use super::steps;
 use super::tree::{Data, Node};
 use super::{ActionFacts, Playbook};
+use crate::model::Catalog;
 
 /// The version of the language that this build reads, as written after `schema:`.
 pub const SCHEMA: &str = "staunch/v1";
@@ -27,6 +28,7 @@ pub struct Limits {
 
 /// Ids of the techniques that a playbook counters.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Counters {
     /// MITRE ATT&CK techniques: `T1557`, `T1550.004`.
     pub attack: Vec<String>,
@@ -36,6 +38,18 @@ pub struct Counters {
     pub coun7er: Vec<String>,
     /// Sections of the Insider Threat Matrix: `AF018.002`.
     pub itm: Vec<String>,
+}
+
+impl Counters {
+    /// Those of one catalogue.
+    pub fn ids(&self, catalog: Catalog) -> &[String] {
+        match catalog {
+            Catalog::Attack => &self.attack,
+            Catalog::D3fend => &self.d3fend,
+            Catalog::Coun7er => &self.coun7er,
+            Catalog::Itm => &self.itm,
+        }
+    }
 }
 
 /// Work that remains for people.

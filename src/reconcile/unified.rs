@@ -235,6 +235,8 @@ mod tests {
             directory_roles: Vec::new(),
             token_id: None,
             expires: None,
+            issued: None,
+            proof: None,
             continuous: false,
         };
         let by = |data: &str, us: &Identity| UnifiedLog::parse(data).unwrap().records[0].is_by(us);

@@ -1,7 +1,7 @@
 //! Who reads a report, and so which sections stand in it. The facts are the same for all.
 
 use super::{
-    intrusion, nis2, response, sections,
+    intrusion, response, sections,
     text::{Block, Text},
     timeline,
     types::Report,
@@ -55,9 +55,10 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
     let mut blocks = vec![Block::Title(Text::new().said(&report.title))];
     match audience {
         Audience::Technical => {
-            sections::status(&report.status, true, &mut blocks);
+            sections::status(report, true, &mut blocks);
             intrusion::section(report, &mut blocks);
-            response::response(&report.accounts, &mut blocks);
+            timeline::findings(report, &mut blocks);
+            response::response(report, &mut blocks);
             response::left_alone(report, &mut blocks);
             response::not_done(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
@@ -71,23 +72,26 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
                 Mode::Apply => OPENING,
                 Mode::Undo => OPENING_OF_UNDO,
             })));
-            sections::status(&report.status, false, &mut blocks);
+            sections::status(report, false, &mut blocks);
             intrusion::section(report, &mut blocks);
+            timeline::findings(report, &mut blocks);
             response::brief(report, &mut blocks);
             response::left_alone(report, &mut blocks);
             response::not_done(report, &mut blocks);
             sections::requests(report, &mut blocks);
         }
         Audience::Management => {
-            sections::status(&report.status, false, &mut blocks);
+            sections::status(report, false, &mut blocks);
+            timeline::findings(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
             response::not_done(report, &mut blocks);
             sections::requests(report, &mut blocks);
             response::brief(report, &mut blocks);
         }
         Audience::Regulator => {
-            sections::status(&report.status, false, &mut blocks);
+            sections::status(report, false, &mut blocks);
             intrusion::section(report, &mut blocks);
+            timeline::findings(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
             response::brief(report, &mut blocks);
             response::not_done(report, &mut blocks);
@@ -114,8 +118,10 @@ pub(super) fn appendices(report: &Report, audience: Audience) -> Vec<Block> {
             timeline::section(report, &mut blocks);
             intrusion::indicator_section(report, &mut blocks);
             intrusion::technique_section(report, &mut blocks);
-            blocks.push(Block::Section("Fields of a notification (NIS2, Article 23)"));
-            blocks.push(Block::Listing(nis2::fields(report)));
+            if let Some(fields) = report.notification() {
+                blocks.push(Block::Section("Fields of a notification (NIS2, Article 23)"));
+                blocks.push(Block::Listing(fields));
+            }
         }
     }
     blocks

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{
     gather::{ChangeFacts, Facts, denied},
+    intrusion,
     plan::{Placed, PlanFile},
     types::{
         Account, Change, Clock, Containment, Exhibit, Exposure, FORMAT, LeftAlone, Method, NotPlanned, Proof, Report,
@@ -22,6 +23,11 @@ use crate::{
 ///
 /// Source: Microsoft Entra, "Continuous access evaluation" and "Access token lifetime".
 const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(1);
+
+/// How long one of continuous access evaluation lives at most. A service that supports it refuses it within minutes.
+///
+/// Source: Microsoft Entra, "Continuous access evaluation", long-lived tokens.
+const LONG_TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(28);
 
 /// The input by which playbooks name the first access of the intruder.
 const INCIDENT_START: &str = "incident_start";
@@ -78,8 +84,10 @@ pub(super) fn report(
         evidence: exchanges.into_iter().map(|(exhibit, _)| exhibit).collect(),
         method,
         timeline: Vec::new(),
+        timeline_findings: Vec::new(),
         indicators: Vec::new(),
         techniques: Vec::new(),
+        playbook_counters: intrusion::stated(&file.counters()),
     }
 }
 
@@ -141,6 +149,11 @@ fn change(id: &str, planned: Option<&Planned>, facts: &Facts) -> Change {
     let (reason, next_step) = match ended {
         Some(ended) => (ended.reason.clone(), ended.outcome.next_step()),
         None if facts.calls.is_empty() => ("the run did not come so far".to_owned(), "resume the run"),
+        None if !facts.may_have_changed() => (
+            "it could not be sent, and only for want of time: the tenant did not take it, or was not reached"
+                .to_owned(),
+            "resume the run",
+        ),
         None => {
             ("a call was announced, and how it ended is not known yet".to_owned(), "resume the run, which reads it")
         }
@@ -154,6 +167,7 @@ fn change(id: &str, planned: Option<&Planned>, facts: &Facts) -> Change {
         stage: planned.map(|planned| planned.stage.clone()),
         step: planned.map(|planned| planned.step.clone()),
         action: plan.map(|change| change.action.clone()),
+        title: None,
         target: ended.map(|ended| &ended.target).or(plan.map(|change| &change.target)).cloned(),
         note: plan.map(|change| change.note.clone()).filter(|note| !note.raw().is_empty()),
         snapshot: facts.snapshot,
@@ -270,11 +284,13 @@ fn exposure(facts: &Facts, file: &PlanFile) -> Exposure {
         let after = SignedDuration::from_millis(i64::try_from(ms).ok()?);
         Some(Proof { seq, what: facts.opened?.checked_add(after).ok()? })
     });
+    let after_cut = |life| last_cut_off.as_ref().and_then(|cut: &Proof<Timestamp>| cut.what.checked_add(life).ok());
     Exposure {
         stated_start: stated.and_then(|text| text.parse().ok()),
         last_cut_off_ms: ms.map(|(_, ms)| ms),
         contained_ms: facts.close.as_ref().and_then(|close| close.contained_ms),
-        tokens_until: last_cut_off.as_ref().and_then(|cut: &Proof<Timestamp>| cut.what.checked_add(TOKEN_LIFE).ok()),
+        tokens_until: after_cut(TOKEN_LIFE),
+        tokens_at_the_latest: after_cut(LONG_TOKEN_LIFE),
         last_cut_off,
         first_access: None,
         open_for_ms: None,

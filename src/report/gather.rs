@@ -5,10 +5,13 @@ use std::{collections::BTreeMap, path::Path};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::types::{Approver, CallMade, Exhibit, Proof, Sealed, Spot};
+use super::{
+    handed::Handed,
+    types::{Approver, CallMade, Exhibit, Proof, Sealed, Spot},
+};
 use crate::{
     journal::{Line, Purpose, Record, read_head},
-    model::{Caveat, CaveatKind, Exchange, ExchangeOutcome, Outcome, Target, Untrusted},
+    model::{Caveat, CaveatKind, Exchange, ExchangeOutcome, Outcome, Target},
 };
 
 /// What the journal says of one change.
@@ -20,6 +23,7 @@ pub(super) struct ChangeFacts {
     pub(super) read_back: Option<u64>,
     pub(super) calls: Vec<CallMade>,
     pub(super) ended: Option<Ending>,
+    handed: Handed,
 }
 
 /// How a change ended.
@@ -49,6 +53,7 @@ pub(super) struct Facts {
     pub(super) changes: BTreeMap<String, ChangeFacts>,
     /// Changes in the order in which they first appear.
     pub(super) order: Vec<String>,
+    /// Secrets to hand over: those in force.
     pub(super) secrets: Vec<Sealed>,
     pub(super) resumed: Vec<Proof<String>>,
     pub(super) interrupted: Option<Proof<String>>,
@@ -69,6 +74,8 @@ impl Facts {
             }
             facts.take(line);
         }
+        facts.secrets = facts.changes.values().flat_map(|change| change.handed.now().to_vec()).collect();
+        facts.secrets.sort_by_key(|sealed| sealed.seq);
         facts
     }
 
@@ -81,12 +88,6 @@ impl Facts {
                 let (by, digest, overrides) = (by.clone(), digest.clone(), overrides.clone());
                 self.approvals.push(Approver { seq, by, how: *how, digest, overrides });
             }
-            Record::Sealed { file, recipients, owner, .. } => self.secrets.push(Sealed {
-                seq,
-                owner: Untrusted::from(owner.as_str()),
-                file: file.clone(),
-                recipients: recipients.clone(),
-            }),
             Record::Resumed { by, .. } => {
                 self.interrupted = None;
                 self.resumed.push(Proof { seq, what: by.clone() });
@@ -113,6 +114,7 @@ impl Facts {
 
 impl ChangeFacts {
     fn take(&mut self, seq: u64, record: &Record) {
+        self.handed.take(seq, record);
         match record {
             Record::Observed { state: Some(state), purpose: Purpose::Before, .. } => {
                 self.snapshot = Some(seq);

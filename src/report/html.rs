@@ -143,6 +143,8 @@ fn tiles(report: &Report) -> Vec<Tile> {
     let mut add = |name, value: Option<String>| {
         tiles.extend(value.map(|value| Tile { name, value, look: "" }));
     };
+    let left = report.left_alone.len();
+    add("found and left alone", (left > 0).then(|| left.to_string()));
     add("way in open for", exposure.open_for_ms.map(sections::long));
     add("run to last cut-off", exposure.last_cut_off_ms.map(sections::seconds));
     add("run to contained", exposure.contained_ms.map(sections::seconds));
@@ -260,6 +262,7 @@ fn part(span: &Span) -> Part {
         Span::Words(words) => ("words", "", words.clone()),
         Span::Said(words) => ("words", "", json_for_terminal(words).replace('\n', " ")),
         Span::Foreign(text) => ("foreign", "", text.term()),
+        Span::Whole(text) => ("foreign", "", text.whole()),
         Span::Code(text) => ("code", "", text.replace('\n', " ")),
         Span::Seq(seq) => ("seq", "", format!("[#{seq}]")),
         Span::Outcome(outcome) => ("outcome", look(*outcome), outcome.map_or("not-ended", Outcome::word).to_owned()),

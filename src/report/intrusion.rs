@@ -1,15 +1,17 @@
 //! What is known of the intrusion: what was looked at and found, what was noted from logs, and what nobody examined; with
 //! indicators to look for elsewhere, and the techniques that were countered.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::{
     Known,
+    defang::defanged,
     export::{Kind, Noted},
+    labels::Labels,
     text::{Block, Text},
-    types::{Change, LeftAlone, Report, Step},
+    types::{Change, LeftAlone, Report},
 };
 use crate::model::{Catalog, Outcome, Target, Untrusted};
 
@@ -23,6 +25,8 @@ pub enum Examined {
     Undecided,
     /// It was looked for, and nothing was found.
     Nothing,
+    /// It was looked for, and the tenant did not let us see all of it, or a guard kept us away: denied is not empty.
+    NotWholly,
     /// A responder noted it from logs; this program did not see it.
     Noted,
     /// Nobody looked, as far as this record shows.
@@ -36,6 +40,7 @@ impl Examined {
             Self::Found => "found, and acted on",
             Self::Undecided => "found, and left alone",
             Self::Nothing => "looked for, nothing found",
+            Self::NotWholly => "not wholly examined: something could not be read, or was refused",
             Self::Noted => "noted by the responder",
             Self::NotExamined => "not examined",
         }
@@ -77,8 +82,10 @@ pub struct Indicator {
     pub kind: String,
     /// Its id; for an application its client id, which is the same in every tenant.
     pub id: String,
-    /// Its name and what it was found by; addresses cannot be clicked.
+    /// Its name; addresses cannot be clicked, here and in what follows.
     pub name: Untrusted,
+    /// What it was found by: where it sends mail, since when it is there, what it may do.
+    pub found_by: Option<Untrusted>,
 }
 
 /// A technique that was countered, or a countermeasure that was taken.
@@ -92,7 +99,8 @@ pub struct Technique {
     pub id: String,
     /// `Steal Web Session Cookie`
     pub name: Option<String>,
-    /// The actions that counter it.
+    /// The actions whose changes hold and counter it; none for what the playbook states.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<String>,
 }
 
@@ -111,11 +119,10 @@ const TRACES: [(&str, Option<&str>, &str); 6] = [
 /// What is known of the intrusion.
 pub(super) fn traces(report: &Report, known: &Known<'_>) -> Vec<Trace> {
     let changes: Vec<&Change> = report.accounts.iter().flat_map(|account| &account.changes).collect();
-    let looked_for: BTreeSet<&str> =
-        report.steps.iter().filter_map(|step| (known.meta)(&step.action)).map(|meta| meta.target_kind).collect();
+    let looked = looked_for(report, known);
     let trace = |(name, kind, source): (&str, Option<&str>, &str)| {
         let (examined, found) = match kind {
-            Some(kind) => of_kind(kind, &changes, &report.left_alone, looked_for.contains(kind)),
+            Some(kind) => of_kind(kind, &changes, &report.left_alone, looked.get(kind).copied()),
             None if name.starts_with("Suspicious") => of_noted(known.noted, Kind::Access),
             None => of_noted(known.noted, Kind::Effect),
         };
@@ -124,7 +131,28 @@ pub(super) fn traces(report: &Report, known: &Known<'_>) -> Vec<Trace> {
     TRACES.into_iter().map(trace).collect()
 }
 
-fn of_kind(kind: &str, changes: &[&Change], left: &[LeftAlone], looked_for: bool) -> (Examined, Vec<Found>) {
+/// What the steps of the plan looked for, by kind of object, and whether it was all seen: only a step that came back with an
+/// answer, and from which nothing was kept, has seen that there is nothing.
+fn looked_for<'a>(report: &Report, known: &Known<'a>) -> BTreeMap<&'a str, Examined> {
+    let mut looked = BTreeMap::new();
+    for step in &report.steps {
+        let Some(meta) = (known.meta)(&step.action) else { continue };
+        let kept = report.not_planned.iter().any(|it| it.step == step.id);
+        let empty = report.nothing_found.iter().any(|(of, _)| *of == step.id);
+        let seen = match (kept, empty) {
+            (true, _) => Examined::NotWholly,
+            (false, true) => Examined::Nothing,
+            (false, false) => continue,
+        };
+        let entry = looked.entry(meta.target_kind).or_insert(seen);
+        if seen == Examined::NotWholly {
+            *entry = seen;
+        }
+    }
+    looked
+}
+
+fn of_kind(kind: &str, changes: &[&Change], left: &[LeftAlone], looked: Option<Examined>) -> (Examined, Vec<Found>) {
     let is_kind = |target: &Target| target.kind == kind;
     let of = changes.iter().filter_map(|change| Some((*change, change.target.as_ref().filter(|it| is_kind(it))?)));
     let found = |(change, target): (&Change, &Target)| Found {
@@ -141,11 +169,10 @@ fn of_kind(kind: &str, changes: &[&Change], left: &[LeftAlone], looked_for: bool
         left_alone: true,
     });
     let left: Vec<Found> = left_by_run.into_iter().chain(left).collect();
-    let examined = match (acted.is_empty(), left.is_empty(), looked_for) {
-        (false, ..) => Examined::Found,
-        (_, false, _) => Examined::Undecided,
-        (.., true) => Examined::Nothing,
-        _ => Examined::NotExamined,
+    let examined = match (acted.is_empty(), left.is_empty()) {
+        (false, _) => Examined::Found,
+        (_, false) => Examined::Undecided,
+        _ => looked.unwrap_or(Examined::NotExamined),
     };
     (examined, acted.into_iter().chain(left).collect())
 }
@@ -153,11 +180,6 @@ fn of_kind(kind: &str, changes: &[&Change], left: &[LeftAlone], looked_for: bool
 /// Whether anything was sent about it, or it was as wanted before.
 fn acted_on(change: &Change) -> bool {
     !change.calls.is_empty() || change.outcome == Some(Outcome::Already)
-}
-
-fn with_note(target: &Target, note: Option<&Untrusted>) -> Untrusted {
-    let note = note.filter(|note| !note.raw().is_empty()).map(|note| format!(": {}", note.raw()));
-    format!("{}{}", target.name.raw(), note.unwrap_or_default()).into()
 }
 
 fn of_noted(noted: &[Noted], kind: Kind) -> (Examined, Vec<Found>) {
@@ -185,47 +207,43 @@ pub(super) fn indicators(report: &Report) -> Vec<Indicator> {
             seq: change.snapshot.or(change.line()),
             kind: target.kind.clone(),
             id: id.clone(),
-            name: defanged(with_note(target, change.note.as_ref()).raw()).into(),
+            name: defanged(&target.name),
+            found_by: change.note.as_ref().map(defanged),
         })
     };
     acted.filter_map(of).collect()
 }
 
-/// Addresses that nobody clicks by accident: `a[@]b[.]example`, `hxxps[:]//`.
-fn defanged(text: &str) -> String {
-    let word = |word: &str| {
-        let word = word.replace("https://", "hxxps[:]//").replace("http://", "hxxp[:]//").replace('@', "[@]");
-        let is_address = word.contains("[@]") || word.contains("[:]");
-        if is_address { word.replace('.', "[.]") } else { word }
-    };
-    text.split(' ').map(word).collect::<Vec<_>>().join(" ")
-}
-
-/// Every id that the run's actions bear, once.
-pub(super) fn techniques(steps: &[Step], known: &Known<'_>) -> Vec<Technique> {
-    let mut found: Vec<Technique> = Vec::new();
-    for catalog in Catalog::ALL {
-        let mut of_catalog: Vec<Technique> = Vec::new();
-        for step in steps {
-            let ids = (known.meta)(&step.action).map(|meta| catalog.ids(meta)).unwrap_or_default();
-            for id in ids {
-                match of_catalog.iter_mut().find(|technique| technique.id == *id) {
-                    Some(technique) if technique.actions.contains(&step.action) => {}
-                    Some(technique) => technique.actions.push(step.action.clone()),
-                    None => of_catalog.push(Technique {
-                        catalog: catalog.name().to_owned(),
-                        version: catalog.version().map(str::to_owned),
-                        id: (*id).to_owned(),
-                        name: catalog.name_of(id).map(str::to_owned),
-                        actions: vec![step.action.clone()],
-                    }),
-                }
+/// The ids of the changes that hold, each once.
+pub(super) fn techniques(report: &Report, known: &Known<'_>) -> Vec<Technique> {
+    let mode = report.status.mode;
+    let changes = report.accounts.iter().flat_map(|account| &account.changes);
+    let holds = changes.filter(|change| change.outcome.is_some_and(Outcome::holds));
+    let actions: BTreeSet<&str> = holds.filter_map(|change| change.action.as_deref()).collect();
+    let mut found: BTreeMap<(Catalog, &str), Vec<String>> = BTreeMap::new();
+    for (action, meta) in actions.into_iter().filter_map(|action| Some((action, (known.meta)(action)?))) {
+        for catalog in Catalog::ALL {
+            for id in (Labels { meta, mode }).ids(catalog) {
+                found.entry((catalog, id)).or_default().push(action.to_owned());
             }
         }
-        of_catalog.sort_by(|a, b| a.id.cmp(&b.id));
-        found.append(&mut of_catalog);
     }
-    found
+    found.into_iter().map(|((catalog, id), actions)| technique(catalog, id, actions)).collect()
+}
+
+/// The ids that the playbook states.
+pub(super) fn stated(counters: &[(Catalog, String)]) -> Vec<Technique> {
+    counters.iter().map(|(catalog, id)| technique(*catalog, id, Vec::new())).collect()
+}
+
+fn technique(catalog: Catalog, id: &str, actions: Vec<String>) -> Technique {
+    Technique {
+        catalog: catalog.name().to_owned(),
+        version: catalog.version().map(str::to_owned),
+        id: id.to_owned(),
+        name: catalog.name_of(id).map(str::to_owned),
+        actions,
+    }
 }
 
 /// What is known, item by item.
@@ -262,41 +280,45 @@ pub(super) fn indicator_section(report: &Report, blocks: &mut Vec<Block>) {
     blocks.push(Block::Section("Indicators to look for elsewhere"));
     let row = |it: &Indicator| {
         let seq = it.seq.map_or_else(Text::new, |seq| Text::new().seq(seq));
-        [Text::new().said(&it.kind), Text::new().code(&it.id), Text::new().foreign(&it.name), seq]
+        let object = Text::new().said(&it.kind).words(" ").code(&it.id);
+        let found_by = it.found_by.as_ref().map_or_else(Text::new, |note| Text::new().whole(note));
+        [object, Text::new().whole(&it.name), found_by, seq]
     };
     let rows: Vec<_> = report.indicators.iter().map(row).collect();
     let instead = Text::new().words(format!("{} objects of the intruder; `--as markdown` lists them", rows.len()));
-    blocks.push(Block::Table { head: ["kind", "id", "name", "line"], rows, instead });
+    blocks.push(Block::Table { head: ["object", "name", "found by", "line"], rows, instead });
 }
 
-/// Techniques as a table.
+/// Techniques as a table, and apart from them what the playbook states.
 pub(super) fn technique_section(report: &Report, blocks: &mut Vec<Block>) {
-    if report.techniques.is_empty() {
+    if report.techniques.is_empty() && report.playbook_counters.is_empty() {
         return;
     }
     blocks.push(Block::Section("Techniques and countermeasures"));
-    let row = |it: &Technique| {
-        let version = it.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
-        [
-            Text::new().words(format!("{}{version}", it.catalog)),
-            Text::new().code(&it.id),
-            Text::new().words(it.name.clone().unwrap_or_default()),
-            Text::new().said(it.actions.join(", ")),
-        ]
-    };
-    let rows: Vec<_> = report.techniques.iter().map(row).collect();
-    let instead = Text::new().words(format!("{} ids; `--as markdown` lists them", rows.len()));
-    blocks.push(Block::Table { head: ["catalogue", "id", "name", "actions"], rows, instead });
+    if !report.techniques.is_empty() {
+        let what = "what the changes that hold work against, whether or not the intruder used it, and what they are";
+        blocks.push(Block::Paragraph(Text::new().words(what)));
+        let row = |it: &Technique| {
+            let [catalog, id, name] = cells(it);
+            [catalog, id, name, Text::new().said(it.actions.join(", "))]
+        };
+        let rows: Vec<_> = report.techniques.iter().map(row).collect();
+        let instead = Text::new().words(format!("{} ids; `--as markdown` lists them", rows.len()));
+        blocks.push(Block::Table { head: ["catalogue", "id", "name", "actions"], rows, instead });
+    }
+    if !report.playbook_counters.is_empty() {
+        let what = "what the playbook states that it counters: the case that it was written for, not what was found";
+        blocks.push(Block::Paragraph(Text::new().words(what)));
+        let point = |it: &Technique| {
+            let [catalog, id, name] = cells(it);
+            Block::Point(0, catalog.words(" ").and(id).words(" ").and(name))
+        };
+        blocks.extend(report.playbook_counters.iter().map(point));
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::defanged;
-
-    #[test]
-    fn addresses_cannot_be_clicked_and_words_stay() {
-        assert_eq!(defanged("forwards to a@b.example."), "forwards to a[@]b[.]example[.]");
-        assert_eq!(defanged("at https://b.example/x"), "at hxxps[:]//b[.]example/x");
-        assert_eq!(defanged("disabled. Twice."), "disabled. Twice.");
-    }
+fn cells(it: &Technique) -> [Text; 3] {
+    let version = it.version.as_ref().map(|version| format!(" {version}")).unwrap_or_default();
+    let name = it.name.clone().unwrap_or_default();
+    [Text::new().words(format!("{}{version}", it.catalog)), Text::new().code(&it.id), Text::new().words(name)]
 }

@@ -60,6 +60,7 @@ fn part(span: &Span) -> String {
         Span::Words(words) => words.clone(),
         Span::Said(words) => escaped(words),
         Span::Foreign(text) => text.markdown(),
+        Span::Whole(text) => code(&text.whole()),
         Span::Code(text) => code(text),
         Span::Seq(seq) => format!("[#{seq}]"),
         Span::Outcome(outcome) => format!("**{}**", outcome.map_or("not-ended", Outcome::word)),

@@ -5,10 +5,13 @@
 
 mod audience;
 mod build;
+mod defang;
 pub mod export;
 mod gather;
+mod handed;
 mod html;
 mod intrusion;
+mod labels;
 mod markdown;
 mod nis2;
 mod plan;
@@ -37,6 +40,7 @@ use crate::{
     model::Meta,
 };
 use export::Noted;
+use labels::Labels;
 
 /// What a report is made with besides the run's folder.
 #[derive(Clone, Copy)]
@@ -117,32 +121,35 @@ impl Report {
         html::render(self, audience)
     }
 
-    /// The fields of a notification under NIS2, as far as the run can say them.
-    pub fn notification(&self) -> Value {
-        nis2::fields(self)
+    /// The fields of a notification under NIS2, as far as the run can say them. None for an undo, which mitigates nothing.
+    pub fn notification(&self) -> Option<Value> {
+        (self.status.mode == Mode::Apply).then(|| nis2::fields(self))
     }
 
     /// Adds what follows from what else is known.
     fn know(&mut self, known: &Known<'_>, history: &History) {
+        let mode = self.status.mode;
+        for change in self.accounts.iter_mut().flat_map(|account| &mut account.changes) {
+            let meta = change.action.as_deref().and_then(known.meta);
+            change.title = meta.map(|meta| Labels { meta, mode }.title());
+        }
         let changes: Vec<Change> = self.accounts.iter().flat_map(|account| account.changes.clone()).collect();
-        self.timeline = timeline::of_lines(&history.lines, &changes);
+        self.timeline = timeline::of_lines(&history.lines, &changes, mode);
         self.timeline.extend(timeline::of_intruder(self.exposure.stated_start, known.noted));
         self.timeline.sort_by_key(|moment| (moment.at, moment.lane));
+        self.timeline_findings = export::lint(known.noted, self.exposure.stated_start, &history.lines);
         let accesses = known.noted.iter().filter(|event| event.kind == export::Kind::Access);
         self.exposure.first_access = accesses.map(|event| event.datetime).chain(self.exposure.stated_start).min();
         self.exposure.open_for_ms = self.exposure.last_cut_off.as_ref().and_then(|cut| {
             let open = cut.what.duration_since(self.exposure.first_access?);
             u64::try_from(open.as_millis()).ok()
         });
-        for step in &mut self.steps {
-            step.title = (known.meta)(&step.action).map(|meta| meta.title.to_owned());
-        }
         self.marking = known.marking.map(str::to_owned);
         // What is taken back says nothing of the intruder.
-        if self.status.mode == Mode::Apply {
+        if mode == Mode::Apply {
             self.intrusion = intrusion::traces(self, known);
             self.indicators = intrusion::indicators(self);
-            self.techniques = intrusion::techniques(&self.steps, known);
+            self.techniques = intrusion::techniques(self, known);
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::types;
-use crate::model::{Caveat, Item};
+use crate::model::{Catalog, Caveat, Item};
 
 /// The file.
 #[derive(Default, Deserialize)]
@@ -25,7 +25,22 @@ pub(super) struct Plan {
     pub(super) inputs: BTreeMap<String, Value>,
     pub(super) stages: Vec<Stage>,
     pub(super) handover: Vec<Value>,
+    playbook: Option<Playbook>,
     caveats: Vec<Value>,
+}
+
+/// The playbook's own text.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Playbook {
+    text: String,
+}
+
+/// What the report takes from that text.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Head {
+    counters: BTreeMap<String, Vec<String>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -76,12 +91,8 @@ impl PlanFile {
     /// All steps in order.
     pub(super) fn steps(&self) -> impl Iterator<Item = types::Step> {
         self.plan.stages.iter().flat_map(|stage| {
-            let of = |step: &Step| types::Step {
-                stage: stage.id.clone(),
-                id: step.id.clone(),
-                action: step.action.clone(),
-                title: None,
-            };
+            let of =
+                |step: &Step| types::Step { stage: stage.id.clone(), id: step.id.clone(), action: step.action.clone() };
             stage.steps.iter().map(of)
         })
     }
@@ -89,6 +100,14 @@ impl PlanFile {
     /// What is to be known of the plan as a whole.
     pub(super) fn caveats(&self) -> impl Iterator<Item = Caveat> {
         understood(&self.plan.caveats)
+    }
+
+    /// The ids that the playbook states that it counters.
+    pub(super) fn counters(&self) -> Vec<(Catalog, String)> {
+        let head = self.plan.playbook.as_ref().and_then(|it| serde_saphyr::from_str::<Head>(&it.text).ok());
+        let mut counters = head.unwrap_or_default().counters;
+        let mut of = |catalog: Catalog| counters.remove(catalog.key()).unwrap_or_default();
+        Catalog::ALL.into_iter().flat_map(|catalog| of(catalog).into_iter().map(move |id| (catalog, id))).collect()
     }
 
     /// All tasks for people.
@@ -117,5 +136,9 @@ mod tests {
         assert_eq!(file.items().count(), 1);
         assert_eq!(file.tasks().count(), 1);
         assert_eq!(PlanFile::parse(b"not json").items().count(), 0);
+        for (text, attack) in [("counters: {attack: [T1557], later: [X]}\nnew: {a: [1]}\n", 1), ("a: [", 0), ("", 0)] {
+            let file = json!({"plan": {"playbook": {"id": "p", "text": text}}}).to_string();
+            assert_eq!(PlanFile::parse(file.as_bytes()).counters().len(), attack, "{text}");
+        }
     }
 }

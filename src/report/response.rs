@@ -3,17 +3,20 @@
 use super::{
     sections::{object, one_state},
     text::{Block, Text},
-    types::{Account, Change, NotPlanned, Report, WayBack},
+    types::{Change, NotPlanned, Report, WayBack},
 };
-use crate::{journal::SentOutcome, model::Outcome};
+use crate::{
+    journal::{Mode, SentOutcome},
+    model::Outcome,
+};
 
 /// By account: step, object, before, after, outcome, reason, way back.
-pub(super) fn response(accounts: &[Account], blocks: &mut Vec<Block>) {
-    blocks.push(Block::Section("Response"));
-    if accounts.is_empty() {
+pub(super) fn response(report: &Report, blocks: &mut Vec<Block>) {
+    blocks.push(Block::Section(heading(report)));
+    if report.accounts.is_empty() {
         blocks.push(Block::Paragraph(Text::new().words("nothing was to be changed")));
     }
-    for account in accounts {
+    for account in &report.accounts {
         blocks.push(Block::Part(Text::new().foreign(&account.name)));
         for change in &account.changes {
             one(change, blocks);
@@ -21,19 +24,22 @@ pub(super) fn response(accounts: &[Account], blocks: &mut Vec<Block>) {
     }
 }
 
+fn heading(report: &Report) -> &'static str {
+    match report.status.mode {
+        Mode::Apply => "Response",
+        Mode::Undo => "Taken back",
+    }
+}
+
 /// A line for each change.
 pub(super) fn brief(report: &Report, blocks: &mut Vec<Block>) {
-    let title = |action: &str| {
-        let step = report.steps.iter().find(|step| step.action == action);
-        step.and_then(|step| step.title.clone()).unwrap_or_else(|| action.to_owned())
-    };
-    blocks.push(Block::Section("Response"));
+    blocks.push(Block::Section(heading(report)));
     for account in &report.accounts {
         blocks.push(Block::Part(Text::new().foreign(&account.name)));
         for change in &account.changes {
             let text = Text::new().outcome(change.outcome).words(" ");
-            let text = match &change.action {
-                Some(action) => text.said(title(action)).words(": "),
+            let text = match change.title.as_ref().or(change.action.as_ref()) {
+                Some(title) => text.said(title).words(": "),
                 None => text.code(&change.id).words(" "),
             };
             let text = match &change.target {
@@ -110,7 +116,12 @@ fn states(change: &Change, point: &mut impl FnMut(Text)) {
                 point(text.seq(seen_after));
             }
             if change.differences.is_empty() {
-                point(one_state(Text::new().words("unchanged: "), after).seq(seen_after));
+                let words = match change.outcome {
+                    // What is not seen may be so.
+                    None | Some(Outcome::Unknown | Outcome::Unverified | Outcome::Pending) => "not seen to change: ",
+                    _ => "unchanged: ",
+                };
+                point(one_state(Text::new().words(words), after).seq(seen_after));
             }
         }
         (Some(before), None) => point(one_state(Text::new().words("before: "), before).seq(change.snapshot)),
@@ -134,7 +145,7 @@ pub(super) fn left_alone(report: &Report, blocks: &mut Vec<Block>) {
         let text = if left.certain { text } else { text.words(", not certainly of the incident") };
         blocks.push(Block::Point(0, text));
         if !left.note.raw().is_empty() {
-            blocks.push(Block::Point(1, Text::new().foreign(&left.note)));
+            blocks.push(Block::Point(1, Text::new().said(left.note.raw())));
         }
         let note = |caveat: &crate::model::Caveat| Block::Point(1, Text::new().words("note: ").said(&caveat.text));
         blocks.extend(left.caveats.iter().map(note));

@@ -21,11 +21,9 @@ pub(super) fn object(text: Text, target: &Target) -> Text {
 }
 
 /// The status box; `whole` with the key, the root and what the record's check found.
-pub(super) fn status(status: &Status, whole: bool, blocks: &mut Vec<Block>) {
-    let (word, good) = word(status);
-    let counts: Vec<String> = status.counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
-    let counts = if counts.is_empty() { "no change".to_owned() } else { counts.join(", ") };
-    blocks.push(Block::Paragraph(Text::new().loud(word, good).words(format!(" — {counts}"))));
+pub(super) fn status(report: &Report, whole: bool, blocks: &mut Vec<Block>) {
+    let status = &report.status;
+    blocks.push(Block::Paragraph(headline(report)));
     if status.verdict == Verdict::Broken {
         let warning = "The record does not verify: what stands below may have been altered.";
         blocks.push(Block::Paragraph(Text::new().loud(warning, false)));
@@ -79,8 +77,35 @@ pub(super) fn status(status: &Status, whole: bool, blocks: &mut Vec<Block>) {
     }
 }
 
-/// The answer in a word or two, and whether it is good.
+/// The answer, with everything that it leaves open.
+fn headline(report: &Report) -> Text {
+    let status = &report.status;
+    let (word, good) = word(status);
+    let text = Text::new().loud(word, good).words(" — ");
+    let text = match status.verdict {
+        Verdict::Broken => text.words(format!("the record says {}: ", came_to(status).0.to_lowercase())),
+        _ => text,
+    };
+    let mut counts: Vec<String> = status.counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
+    if counts.is_empty() {
+        counts.push("no change".to_owned());
+    }
+    for (count, word) in [(report.not_planned.len(), "not planned"), (report.left_alone.len(), "left alone")] {
+        counts.extend((count > 0).then(|| format!("{count} {word}")));
+    }
+    text.words(counts.join(", "))
+}
+
+/// The answer in a word or two, and whether it is good. A record that does not verify proves no answer.
 pub(super) fn word(status: &Status) -> (&'static str, bool) {
+    match status.verdict {
+        Verdict::Broken => ("NOT VERIFIED", false),
+        _ => came_to(status),
+    }
+}
+
+/// What the record says that it came to.
+fn came_to(status: &Status) -> (&'static str, bool) {
     match (status.containment, status.mode) {
         (Containment::Full, Mode::Apply) => ("CONTAINED", true),
         (Containment::Partly, Mode::Apply) => ("PARTLY CONTAINED", false),

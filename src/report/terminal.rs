@@ -73,7 +73,11 @@ fn words(text: &Text, all: Option<&Style>) -> Vec<Word> {
     for span in &text.0 {
         let (part, style) = part(span);
         let style = all.cloned().unwrap_or(style);
-        let pieces = if matches!(span, Span::Foreign(_)) { vec![part.as_str()] } else { part.split(' ').collect() };
+        let pieces = if matches!(span, Span::Foreign(_) | Span::Whole(_)) {
+            vec![part.as_str()]
+        } else {
+            part.split(' ').collect()
+        };
         for (at, piece) in pieces.into_iter().enumerate() {
             glue &= at == 0;
             match words.last_mut() {
@@ -93,6 +97,7 @@ fn part(span: &Span) -> (String, Style) {
         Span::Words(words) => (words.clone(), plain),
         Span::Said(words) => (json_for_terminal(words).replace('\n', " "), plain),
         Span::Foreign(text) => (text.term(), plain.cyan()),
+        Span::Whole(text) => (text.whole(), plain.cyan()),
         Span::Code(text) => (text.replace('\n', " "), plain),
         Span::Seq(seq) => (format!("[#{seq}]"), plain.dim()),
         Span::Outcome(outcome) => (outcome.map_or("not-ended", Outcome::word).to_owned(), look(*outcome)),

@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 
 use super::{
     Audience, Containment, Known, Report, WayBack,
-    export::{Kind, Noted},
+    export::{Export, Kind, Noted},
 };
 use crate::{
     journal::{
         Anchor, Approval, Record, SentOutcome, Verdict, sha256_hex,
-        testing::{Bench, USER, exchange, intent, observed, plan_digest, plan_file, sent, target},
+        testing::{Bench, USER, exchange, intent, observed, plan_digest, plan_file, secret_intent, sent, target},
     },
     model::{
         Call, Caveat, CaveatKind, Change, Difference, Goal, GraphPath, Irreversible, Item, Outcome, Refusal, Replay,
@@ -155,7 +155,7 @@ async fn incident(case: &Path) -> Bench {
     };
     bench.add(observed("c005", json!({"on": true})), vec![]).await;
     bench.add(sealed, vec![]).await;
-    bench.add(intent("c005", "i5", json!({"on": false})), vec![]).await;
+    bench.add(secret_intent("c005", "i5"), vec![]).await;
     bench
 }
 
@@ -234,7 +234,7 @@ async fn baited(bait: &str) -> Report {
         moment.step = moment.step.as_ref().map(|_| bait.to_owned());
     }
     for indicator in &mut report.indicators {
-        (indicator.name, indicator.kind) = (bait.into(), bait.into());
+        (indicator.name, indicator.kind, indicator.found_by) = (bait.into(), bait.into(), Some(bait.into()));
     }
     for account in &mut report.accounts {
         account.name = bait.into();
@@ -251,7 +251,57 @@ async fn baited(bait: &str) -> Report {
     report
 }
 
+/// Whoever reads a time reads that another cannot be right.
+#[tokio::test]
+async fn times_that_cannot_be_right_stand_in_every_form_for_every_reader() {
+    let case = tempfile::tempdir().unwrap();
+    let run = closed(case.path()).await;
+    let event = |message: &str, at: &str, kind| Noted {
+        message: message.into(),
+        datetime: at.parse().unwrap(),
+        timestamp_desc: "log".into(),
+        kind,
+    };
+    let noted = [
+        event("sign-in", "2023-12-12T04:50:00Z", Kind::Access),
+        event("mail sent", "2023-12-12T02:03:00Z", Kind::Effect),
+    ];
+    let export = Export::read_with(&run, &Known { noted: &noted, ..Known::actions(&|_| None) }).unwrap();
+    let report = export.report();
+    let (early, later) = ("2 h 47 min before the first access", "6 h 10 min before the start of the incident");
+    let mut forms: Vec<String> = READERS.into_iter().map(|audience| report.markdown_for(audience)).collect();
+    forms.extend(READERS.into_iter().map(|audience| report.html(audience).unwrap()));
+    forms.extend(READERS.into_iter().map(|audience| report.terminal_for(audience, 1000, false)));
+    forms.push(serde_json::to_string(report).unwrap());
+    forms.push(report.notification().unwrap().to_string());
+    forms.push(export.timesketch(&|_| None));
+    for text in forms {
+        assert!(text.contains(early) && text.contains(later), "{text}");
+    }
+    let without = Report::read(&run).unwrap();
+    assert!(!without.markdown().contains("Times that cannot be right"));
+}
+
 const READERS: [Audience; 4] = [Audience::Owner, Audience::Technical, Audience::Management, Audience::Regulator];
+
+/// Of a rule with long conditions, the address that it forwards to is all that can be looked for.
+#[tokio::test]
+async fn an_indicator_is_whole_however_long_it_is() {
+    let case = tempfile::tempdir().unwrap();
+    let mut report = Report::read(&closed(case.path()).await).unwrap();
+    let note = format!("enabled; if SubjectContainsWords {}; ForwardTo out@collector.example", "invoice ".repeat(200));
+    let changes = report.accounts.iter_mut().flat_map(|account| &mut account.changes);
+    for change in changes.filter(|change| change.target.as_ref().is_some_and(|target| target.kind == "inbox-rule")) {
+        change.note = Some(note.as_str().into());
+    }
+    report.indicators = super::intrusion::indicators(&report);
+    let notification = report.notification().unwrap().to_string();
+    for audience in [Audience::Technical, Audience::Regulator] {
+        for text in [report.markdown_for(audience), report.html(audience).unwrap(), notification.clone()] {
+            assert!(text.contains("ForwardTo out[@]collector[.]example"), "{text}");
+        }
+    }
+}
 
 /// As an independent parser of Markdown reads it.
 #[tokio::test]
@@ -395,12 +445,56 @@ async fn a_broken_record_is_reported_and_says_so_on_top() {
     let text = report.terminal(100, false);
     let top: String = text.lines().take(3).collect();
     assert!(top.contains("does not verify"), "{top}");
+    assert!(top.contains("NOT VERIFIED — the record says partly contained: "), "{top}");
+    assert!(report.html(Audience::Owner).unwrap().contains("<div class=\"verdict bad\">NOT VERIFIED</div>"));
+    let fields = report.notification().unwrap();
+    assert_eq!(fields["final_report"]["description"]["contained"], "not known: the record does not verify");
+    let export = Export::read(&run).unwrap();
+    for (lines, at) in [(export.ocsf(&|_| None), "/unmapped/verdict"), (export.timesketch(&|_| None), "/verdict")] {
+        for line in lines.lines() {
+            let event: Value = serde_json::from_str(line).unwrap();
+            assert_eq!(event.pointer(at), Some(&json!("broken")), "{line}");
+        }
+    }
     assert!(text.contains("unknown-record") && text.contains("broken-chain") && text.contains("plan-mismatch"));
     // Without the plan, the journal still tells which changes there were.
     assert!(text.contains("c001") && text.contains(USER));
 
     fs::remove_file(run.join("run.json")).unwrap();
     assert!(Report::read(&run).is_err());
+}
+
+/// Refused, impossible, or left to nobody's decision: an authority that reads "contained" must read of these too.
+#[tokio::test]
+async fn what_is_left_open_stands_on_top_and_in_a_notification() {
+    let case = tempfile::tempdir().unwrap();
+    let known = Known { marking: Some("TLP:RED"), ..Known::actions(&|_| None) };
+    let mut report = Report::read_with(&closed(case.path()).await, &known).unwrap();
+    let top = |report: &Report| report.terminal(200, false).lines().nth(1).unwrap().to_owned();
+    assert!(top(&report).ends_with("2 not planned, 1 left alone"), "{}", top(&report));
+    let fields = report.notification().unwrap();
+    assert_eq!(fields["marking"], "TLP:RED");
+    let ongoing = &fields["final_report"]["mitigation_ongoing"];
+    assert_eq!(ongoing["not_planned"][0]["guard"], "break-glass");
+    assert_eq!(ongoing["not_planned"][0]["object"]["id"], "u9");
+    assert_eq!(ongoing["not_planned"][1]["subject"], "nobody@contoso.example");
+    assert_eq!(ongoing["left_alone"][0]["object"], json!({"kind": "device", "id": "d1"}));
+    assert_eq!(ongoing["left_alone"][0]["certainly_of_the_incident"], false);
+    assert_eq!(ongoing["changes"].as_array().unwrap().len(), 3);
+    let description = &fields["final_report"]["description"];
+    assert_eq!(description["contained"], "partly");
+    // The last access was cut at 12:00:04.
+    assert_eq!(description["stolen_tokens_usable_until_about"], "2023-12-12T13:00:04.000Z");
+    assert_eq!(description["stolen_tokens_usable_at_the_latest"], "2023-12-13T16:00:04.000Z");
+
+    let contained = |report: &Report| {
+        report.notification().unwrap().pointer("/final_report/description/contained").unwrap().clone()
+    };
+    report.status.containment = Containment::Full;
+    assert_eq!(contained(&report), "yes, but for what was left alone");
+    assert!(report.html(Audience::Owner).unwrap().contains("<dt>found and left alone</dt><dd>1</dd>"));
+    report.left_alone.clear();
+    assert_eq!(contained(&report), "yes");
 }
 
 #[tokio::test]

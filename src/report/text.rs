@@ -16,6 +16,8 @@ pub(super) enum Span {
     Said(String),
     /// Text from the tenant.
     Foreign(Untrusted),
+    /// Text from the tenant, uncut.
+    Whole(Untrusted),
     /// A digest, a path, an id or a value; safe on a terminal.
     Code(String),
     /// A line of the journal.
@@ -40,6 +42,12 @@ impl Text {
         self
     }
 
+    /// This, and then that.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     /// Our own words.
     pub(super) fn words(self, words: impl Into<String>) -> Self {
         self.with(Span::Words(words.into()))
@@ -53,6 +61,11 @@ impl Text {
     /// Text from the tenant.
     pub(super) fn foreign(self, text: &Untrusted) -> Self {
         self.with(Span::Foreign(text.clone()))
+    }
+
+    /// Text from the tenant, uncut: what is looked for elsewhere.
+    pub(super) fn whole(self, text: &Untrusted) -> Self {
+        self.with(Span::Whole(text.clone()))
     }
 
     /// A digest, a path, an id.

@@ -6,12 +6,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
-    export::{Kind, Noted},
+    export::{Kind, Noted, TimelineFinding},
     text::{Block, Text},
     types::{Change, Report},
 };
 use crate::{
-    journal::{Line, Record},
+    journal::{Line, Mode, Record},
     model::{Outcome, Target, Untrusted},
 };
 
@@ -38,6 +38,8 @@ pub struct Moment {
     pub what: Untrusted,
     /// Step of the playbook, where a change ended.
     pub step: Option<String>,
+    /// Whether that is taken back.
+    pub taken_back: bool,
     /// How the change ended.
     pub outcome: Option<Outcome>,
     /// The object.
@@ -45,13 +47,13 @@ pub struct Moment {
 }
 
 /// From the journal: opening, approval, the end of each change, interruptions, the close.
-pub(super) fn of_lines(lines: &[Line], changes: &[Change]) -> Vec<Moment> {
+pub(super) fn of_lines(lines: &[Line], changes: &[Change], mode: Mode) -> Vec<Moment> {
     let steps: BTreeMap<&str, &str> =
         changes.iter().filter_map(|change| Some((change.id.as_str(), change.step.as_deref()?))).collect();
-    lines.iter().filter_map(|line| of_line(line, &steps)).collect()
+    lines.iter().filter_map(|line| of_line(line, &steps, mode)).collect()
 }
 
-fn of_line(line: &Line, steps: &BTreeMap<&str, &str>) -> Option<Moment> {
+fn of_line(line: &Line, steps: &BTreeMap<&str, &str>, mode: Mode) -> Option<Moment> {
     let what = match &line.record {
         Record::RunOpened { .. } => "the run began".to_owned(),
         Record::Approved { by, .. } => format!("the plan was approved by {by}"),
@@ -67,6 +69,7 @@ fn of_line(line: &Line, steps: &BTreeMap<&str, &str>) -> Option<Moment> {
         seq: Some(line.seq),
         what: what.into(),
         step: None,
+        taken_back: mode == Mode::Undo,
         outcome: None,
         target: None,
     };
@@ -86,6 +89,7 @@ pub(super) fn of_intruder(stated: Option<Timestamp>, noted: &[Noted]) -> Vec<Mom
         seq: None,
         what: what.into(),
         step: None,
+        taken_back: false,
         outcome: None,
         target: None,
     };
@@ -119,12 +123,30 @@ pub(super) fn section(report: &Report, blocks: &mut Vec<Block>) {
     blocks.push(Block::Table { head: ["time (UTC)", "whose", "what", "line"], rows: rows.collect(), instead });
 }
 
+/// Times that cannot be right: whoever reads any other time here needs to know.
+pub(super) fn findings(report: &Report, blocks: &mut Vec<Block>) {
+    if report.timeline_findings.is_empty() {
+        return;
+    }
+    blocks.push(Block::Section("Times that cannot be right"));
+    let point = |it: &TimelineFinding| {
+        Block::Point(0, Text::new().loud("check", false).words(" ").said(it.text.line()).seq(it.seq))
+    };
+    blocks.extend(report.timeline_findings.iter().map(point));
+}
+
+/// The step, and whether it is taken back.
+pub(super) fn step_words(moment: &Moment) -> Option<String> {
+    let back = if moment.taken_back { "take back " } else { "" };
+    moment.step.as_ref().map(|step| format!("{back}{step}"))
+}
+
 /// What a moment says.
 pub(super) fn described(moment: &Moment) -> Text {
     match (&moment.target, moment.outcome) {
         (Some(target), Some(outcome)) => {
             let text = Text::new().outcome(Some(outcome)).words(" ");
-            let text = match &moment.step {
+            let text = match step_words(moment) {
                 Some(step) => text.said(step).words(": "),
                 None => text,
             };

@@ -16,6 +16,8 @@ pub use super::{
     timeline::{Lane, Moment},
 };
 
+use super::export::TimelineFinding;
+
 /// Version of the report's JSON.
 pub(crate) const FORMAT: &str = "staunch.report/v1";
 
@@ -56,10 +58,14 @@ pub struct Report {
     pub method: Method,
     /// What happened when.
     pub timeline: Vec<Moment>,
+    /// Times that cannot be right.
+    pub timeline_findings: Vec<TimelineFinding>,
     /// What to look for elsewhere.
     pub indicators: Vec<Indicator>,
-    /// What the actions counter.
+    /// What the changes that hold counter, whether or not it was used here.
     pub techniques: Vec<Technique>,
+    /// What the playbook states that it counters: the case that it was written for.
+    pub playbook_counters: Vec<Technique>,
 }
 
 /// A step of the plan.
@@ -71,8 +77,6 @@ pub struct Step {
     pub id: String,
     /// Its action.
     pub action: String,
-    /// What the action says that it does.
-    pub title: Option<String>,
 }
 
 /// How far the run came.
@@ -175,6 +179,8 @@ pub struct Change {
     pub step: Option<String>,
     /// Action.
     pub action: Option<String>,
+    /// What the action says that it does, or that it is taken back.
+    pub title: Option<String>,
     /// The object; under its new id where it moved.
     pub target: Option<Target>,
     /// What it was found by.
@@ -289,8 +295,10 @@ pub struct Exposure {
     pub last_cut_off_ms: Option<u64>,
     /// From the start of the run until everything was verified, in milliseconds.
     pub contained_ms: Option<u64>,
-    /// Until when access tokens that were out already may be accepted.
+    /// Until about when access tokens that were out already may be accepted.
     pub tokens_until: Option<Timestamp>,
+    /// Until when at the latest: for those of continuous access evaluation, where a service does not refuse them before.
+    pub tokens_at_the_latest: Option<Timestamp>,
     /// The first access of the intruder that was stated or noted.
     pub first_access: Option<Timestamp>,
     /// From that to the last cut, in milliseconds.

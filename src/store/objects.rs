@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::{
     BackoffConfig, ClientConfigKey, ClientOptions, Error, ObjectStore, ObjectStoreExt as _, PutMode, RetryConfig,
-    aws::AmazonS3Builder,
+    aws::{AmazonS3Builder, Checksum},
     azure::MicrosoftAzureBuilder,
     client::{HttpClient, HttpConnector},
     local::LocalFileSystem,
@@ -73,6 +73,8 @@ impl Store {
             }
             Kind::S3 => {
                 let builder = AmazonS3Builder::from_env().with_bucket_name(at.container());
+                // A bucket with Object Lock refuses a put without one.
+                let builder = builder.with_checksum_algorithm(Checksum::SHA256);
                 let builder = builder.with_retry(retry()).with_http_connector(Connector(reach.clone()));
                 builder.build().map(|it| Arc::new(it) as Arc<dyn ObjectStore>)
             }

@@ -170,7 +170,34 @@ fn a_full_disk_is_exit_1_before_the_first_change() {
     let ended = crate::lab::Ended::of(output);
     assert_eq!(ended.code, Some(1), "{}", ended.text());
     assert!(ended.stderr.contains("File too large"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("hint: nothing was changed"), "{}", ended.stderr);
     assert_eq!(lab.mutations(), 0);
+}
+
+/// A process that was killed between the files of a run and its first line.
+#[test]
+fn a_run_that_died_before_its_first_line_is_neither_applied_nor_resumed() {
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    let applied = lab.staunch(&["apply", "plan.json", "--approve", &digest]);
+    assert_eq!(applied.code, Some(0), "{}", applied.text());
+    let again = lab.staunch(&["apply", "plan.json", "--approve", &digest]);
+    assert!(again.code == Some(3) && again.stderr.contains("it was applied before"), "{}", again.text());
+    let run = lab.run_id();
+    for is_there in [true, false] {
+        let journal = lab.path(&format!("case/runs/{run}/journal.jsonl"));
+        if is_there {
+            std::fs::write(&journal, "{\"seq\":0,").unwrap();
+        } else {
+            std::fs::remove_file(&journal).unwrap();
+        }
+        let resumed = lab.staunch(&["resume", &run]);
+        assert_eq!(resumed.code, Some(3), "{}", resumed.text());
+        assert!(resumed.stderr.contains("nothing was changed"), "{}", resumed.stderr);
+    }
+    let again = lab.staunch(&["apply", "plan.json", "--approve", &digest]);
+    assert!(!again.stderr.contains("it was applied before"), "{}", again.text());
+    assert_ne!(lab.run_id(), run, "{}", again.text());
 }
 
 #[test]
@@ -224,4 +251,15 @@ fn a_change_that_the_tenant_refuses_is_exit_4_and_the_others_are_made() {
     assert_eq!(ended.code, Some(4), "{}", ended.text());
     assert!(ended.stdout.contains("unknown"), "{}", ended.stdout);
     assert!(ended.stdout.contains("done"), "{}", ended.stdout);
+}
+
+#[test]
+fn an_incident_that_is_yet_to_come_is_refused_before_anything_is_read() {
+    let lab = Lab::aitm();
+    let mut args = lab.plan_args();
+    let at = args.iter().position(|arg| arg.starts_with("incident_start=")).unwrap();
+    args[at] = "incident_start=2093-12-12T13:50:17Z".to_owned();
+    let ended = lab.staunch(&args.iter().map(String::as_str).collect::<Vec<_>>());
+    assert_eq!(ended.code, Some(2), "{}", ended.text());
+    assert!(ended.stderr.contains("incident_start is 2093-12-12T13:50:17Z, which is yet to come"), "{}", ended.stderr);
 }

@@ -229,6 +229,15 @@ fn app_named(lab: &Lab, name: &str) -> String {
     lab.tenant.inspect(of)
 }
 
+/// A run that is killed once its first intent is on record; gives its id.
+fn die_over_a_call(lab: &Lab) -> String {
+    let planned = lab.staunch(&["plan", FIVE_MINUTES, "-i", VICTIM, "--out", "first.json"]);
+    let mut command = lab.command(&["apply", "first.json", "--approve", &digest(&planned.stderr)]);
+    let output = command.env("STAUNCH_CRASH_AFTER", "4").output().unwrap();
+    assert_eq!(output.status.code(), None, "it was not killed");
+    lab.run_id()
+}
+
 /// The case of each guard. A guard without one does not compile.
 fn case(guard: Guard) -> Case {
     let mut lab = Lab::aitm();
@@ -274,6 +283,10 @@ fn case(guard: Guard) -> Case {
             lab.tenant.grant_only(&["User.Read.All", "User.EnableDisableAccount.All"]);
             revoke(VICTIM_NAME)
         }
+        Guard::OpenRun => {
+            die_over_a_call(&lab);
+            revoke(VICTIM_NAME)
+        }
     };
     let accounts = if guard == Guard::Limit { 2 } else { 11 };
     Case { lab, step, accounts, more }
@@ -314,6 +327,8 @@ fn every_guard_refuses_with_exit_3_and_its_override_is_in_the_journal() {
         let (lab, name) = (&case.lab, guard.name());
         let arguments = case.arguments();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        let runs = || std::fs::read_dir(lab.path("case/runs")).into_iter().flatten().count();
+        let before = (runs(), lab.mutations());
         let planned = lab.staunch(&[&["plan"], &arguments[..], &["--out", "refused.json"]].concat());
         assert_eq!(planned.code, Some(3), "{name}: {}", planned.text());
         assert!(planned.stdout.contains(&format!("by guard {name}")), "{name}: {}", planned.stdout);
@@ -321,8 +336,7 @@ fn every_guard_refuses_with_exit_3_and_its_override_is_in_the_journal() {
         assert_eq!(applied.code, Some(3), "{name}: {}", applied.text());
         assert!(applied.stderr.contains(name), "{name}: {}", applied.stderr);
         assert_eq!(lab.staunch(&[&["run"], &arguments[..]].concat()).code, Some(3), "{name}");
-        assert_eq!(lab.mutations(), 0, "{name}");
-        assert!(!lab.path("case/runs").exists(), "{name}: no run was opened");
+        assert_eq!((runs(), lab.mutations()), before, "{name}: a run was opened");
 
         let given = ["--override", name, "--reason", REASON, "--out", "plan.json"];
         let planned = lab.staunch(&[&["plan"], &arguments[..], &given].concat());
@@ -358,4 +372,29 @@ fn what_the_guards_could_not_see_stands_in_the_report() {
     assert_eq!(applied.code, Some(0), "{}", applied.text());
     let report = lab.staunch(&["report", &lab.run_id(), "--markdown"]).stdout;
     assert!(report.contains("who holds a directory role could not be read"), "{report}");
+}
+
+/// A password that was set and one that was about to be are not told apart by a second plan.
+#[test]
+fn a_run_that_was_cut_off_in_the_middle_of_a_call_is_resumed_first() {
+    let lab = Lab::aitm();
+    let planned = lab.staunch(&["plan", FIVE_MINUTES, "-i", VICTIM, "--out", "second.json"]);
+    let second = digest(&planned.stderr);
+    let run = die_over_a_call(&lab);
+    let applied = lab.staunch(&["apply", "second.json", "--approve", &second]);
+    assert_eq!(applied.code, Some(3), "{}", applied.text());
+    let line = applied.stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
+    assert!(line.contains(&format!("`staunch resume {run}` first")) && line.contains("--override open-run"), "{line}");
+    assert_eq!(lab.run_id(), run, "a run was opened");
+    // It did not die: somebody is at work on it.
+    let lock = std::fs::File::options().write(true).open(lab.path("case/case.lock")).unwrap();
+    lock.lock().unwrap();
+    let applied = lab.staunch(&["apply", "second.json", "--approve", &second]);
+    assert_eq!(applied.code, Some(1), "{}", applied.text());
+    assert!(applied.stderr.contains("another process is working on this case"), "{}", applied.stderr);
+    drop(lock);
+    let resumed = lab.staunch(&["resume", &run]);
+    assert_eq!(resumed.code, Some(0), "{}", resumed.text());
+    let applied = lab.staunch(&["apply", "second.json", "--approve", &second]);
+    assert_eq!(applied.code, Some(0), "{}", applied.text());
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mock_server::faults::{Effect, Fault, Match};
+use mock_server::faults::{Effect, Fault, Match, RetryAfter};
 use serde_json::Value;
 
 use crate::lab::{Ended, Lab};
@@ -81,6 +81,55 @@ fn an_interrupted_run_finishes_what_is_under_way_is_exit_130_and_resumes() {
     let report = lab.staunch(&["report", &run]);
     assert_eq!(report.code, Some(0), "{}", report.text());
     resumes_to_the_same_end(&lab, &run, &uninterrupted());
+}
+
+#[test]
+fn a_signal_ends_a_wait_of_minutes_that_was_told_and_nothing_is_sent() {
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    let on = Match { method: Some("PATCH".into()), ..Match::default() };
+    lab.tenant.faults().add(Fault::always(on, Effect::Throttle(RetryAfter::Seconds(3_600))));
+    let mut command = lab.command(&["apply", "plan.json", "--approve", &digest]);
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut talk = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("throttled by the directory until ") {
+        line.clear();
+        assert!(talk.read_line(&mut line).unwrap() > 0, "it ended without a word of the wait");
+    }
+    assert!(line.contains("(it asks for "), "as it was said: {line}");
+    let began = Instant::now();
+    interrupt(&child);
+    let mut rest = String::new();
+    talk.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(began.elapsed() < Duration::from_secs(60), "it waited on");
+    assert!(!rest.contains("throttled by the directory"), "told once: {rest}");
+    assert_eq!(lab.mutations(), 0);
+    resumes_to_the_same_end(&lab, &lab.run_id(), &uninterrupted());
+}
+
+#[test]
+fn what_is_throttled_beyond_the_deadline_is_left_and_can_be_given_up() {
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    let on = Match { method: Some("PATCH".into()), ..Match::default() };
+    lab.tenant.faults().add(Fault::always(on, Effect::Throttle(RetryAfter::Seconds(300))));
+    let ended = lab.staunch(&["apply", "plan.json", "--approve", &digest, "--deadline", "1"]);
+    assert_eq!(ended.code, Some(4), "{}", ended.text());
+    let run = lab.run_id();
+    assert!(ended.stderr.contains("not made for now: c001"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("staunch resume "), "{}", ended.stderr);
+    assert!(!ended.stderr.contains(" failed: "), "{}", ended.stderr);
+    let made = lab.mutations();
+    assert_eq!(lab.staunch(&["audit", "verify", &run]).code, Some(51));
+    assert_eq!(lab.staunch(&["undo", &run]).code, Some(3), "it is not over");
+
+    let given_up = lab.staunch(&["resume", &run, "--give-up", "--deadline", "1"]);
+    assert_eq!(given_up.code, Some(4), "{}", given_up.text());
+    assert!(given_up.stderr.contains("c001 failed: the tenant refused: 429"), "{}", given_up.stderr);
+    assert_eq!(lab.staunch(&["audit", "verify", &run]).code, Some(50));
+    assert_eq!(lab.mutations(), made, "nothing more was sent");
 }
 
 #[test]

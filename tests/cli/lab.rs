@@ -46,8 +46,13 @@ impl Lab {
     }
 
     pub(crate) fn of(scenario: &Scenario) -> Self {
+        Self::on(scenario, mock_server::Clock::system())
+    }
+
+    /// With a clock of the tenant's own.
+    pub(crate) fn on(scenario: &Scenario, clock: mock_server::Clock) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-        let tenant = Tenant::new(scenario);
+        let tenant = Tenant::with_clock(scenario, clock);
         let server = runtime.block_on(Server::start(tenant.clone()));
         let dir = tempfile::tempdir().unwrap();
         canary::watch(&tenant);

@@ -63,6 +63,25 @@ fn a_record_is_authentic_under_its_key_and_one_line_of_it_can_be_proved() {
 }
 
 #[test]
+fn a_clock_that_is_off_is_told_when_a_run_begins_and_when_it_is_taken_up() {
+    let ahead = mock_server::Clock::follow(|| jiff::Timestamp::now() + jiff::SignedDuration::from_mins(5));
+    let lab = Lab::on(&mock_server::Scenario::builtin("aitm").unwrap(), ahead);
+    let digest = lab.plan();
+    let mut command = lab.command(&["apply", "plan.json", "--approve", &digest]);
+    let killed = Ended::of(command.env("STAUNCH_CRASH_AFTER", "2").output().unwrap());
+    let resumed = lab.staunch(&["resume", &lab.run_id()]);
+    assert_eq!(resumed.code, Some(0), "{}", resumed.text());
+    for ended in [killed, resumed] {
+        let line = ended.stderr.lines().find(|line| line.starts_with("warning: this machine's clock")).unwrap();
+        assert!(line.contains(" s behind the tenant's"), "{line}");
+    }
+    let right = Lab::aitm();
+    let digest = right.plan();
+    let ended = right.staunch(&["apply", "plan.json", "--approve", &digest]);
+    assert!(!ended.stderr.contains("this machine's clock"), "{}", ended.stderr);
+}
+
+#[test]
 fn the_record_is_compared_with_what_the_tenant_logged() {
     let lab = Lab::aitm();
     let (run, _) = applied(&lab);

@@ -1,5 +1,6 @@
 //! A server of the S3 protocol in this process (`s3s-fs`: signatures, conditional puts, listing), behind a front that
-//! makes a conditional put one act, as S3 itself does, and that can be told to cut connections.
+//! makes a conditional put one act, as S3 itself does, asks for a checksum as a bucket with Object Lock does, and can be
+//! told to cut connections.
 
 use std::{
     convert::Infallible,
@@ -125,6 +126,12 @@ impl Front {
         if request.method() != Method::PUT {
             return self.service.call(request).await.map_err(|_| Cut);
         }
+        // Amazon S3 API Reference, PutObject: a digest is required of every put that a retention of Object Lock applies to,
+        // also where that is the bucket's default.
+        let is_checked = |name: &str| name == "content-md5" || name.starts_with("x-amz-checksum-");
+        if !request.headers().keys().any(|name| is_checked(name.as_str())) {
+            return Ok(refusal());
+        }
         let _turn = self.one_by_one.lock().await;
         if self.puts_left.load(Ordering::SeqCst) == 0 {
             if self.hangs.load(Ordering::SeqCst) {
@@ -136,4 +143,12 @@ impl Front {
         let answer = self.service.call(request).await.map_err(|_| Cut)?;
         if self.lost.fetch_sub(1, Ordering::SeqCst) > 0 { Err(Cut) } else { Ok(answer) }
     }
+}
+
+/// What S3 answers to a put without a checksum where there is a retention.
+fn refusal() -> s3s::HttpResponse {
+    let text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InvalidRequest</Code><Message>Content-MD5 OR \
+                x-amz-checksum- HTTP header is required for Put Object requests with Object Lock parameters</Message></Error>";
+    let body = s3s::Body::from(text.to_owned());
+    hyper::Response::builder().status(400).header("content-type", "application/xml").body(body).unwrap()
 }

@@ -168,7 +168,7 @@ fn race(kept: &Kept) {
     assert!(line.contains("responder@") && line.contains(" since 20"), "{line}");
     assert!(line.contains("claims/sha256-") && line.contains(&kept.url), "{line}");
     let (won, lost) = if loser == 0 { ("two", "one") } else { ("one", "two") };
-    assert!(!kept.lab.path(lost).exists(), "who is refused leaves nothing behind");
+    assert!(files(&kept.lab.path(lost).join("runs")).is_empty(), "who is refused leaves no run behind");
     let winner = fs::read_dir(kept.lab.path(won).join("runs")).unwrap().next().unwrap().unwrap().file_name();
     assert!(line.contains(winner.to_str().unwrap()), "{line}");
     for victim in &kept.lab.tenant.incident().victims {
@@ -180,6 +180,23 @@ fn race(kept: &Kept) {
 fn of_two_responders_with_one_plan_one_runs() {
     race(&Kept::in_a_folder());
     race(&Kept::on(&S3::start()));
+}
+
+#[test]
+fn a_run_that_cannot_begin_takes_no_claim() {
+    let kept = Kept::in_a_folder();
+    let digest = kept.lab.plan();
+    fs::create_dir(kept.lab.path("case")).unwrap();
+    let lock = fs::File::create(kept.lab.path("case/case.lock")).unwrap();
+    lock.lock().unwrap();
+    let locked = kept.apply_planned(&digest);
+    assert_eq!(locked.code, Some(1), "{}", locked.text());
+    assert!(locked.stderr.contains("another process is working on this case"), "{}", locked.stderr);
+    assert!(locked.stderr.contains("hint: nothing was changed"), "{}", locked.stderr);
+    lock.unlock().unwrap();
+    assert!(files(&kept.folder).is_empty(), "it holds a claim");
+    let ended = kept.apply_planned(&digest);
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
 }
 
 #[test]
@@ -249,7 +266,7 @@ fn a_store_that_is_not_there_or_refuses_us_stops_a_run_before_it_begins() {
         assert!(ended.stderr.contains(says), "{}", ended.stderr);
         assert!(!ended.stderr.contains("wrong-secret"), "{}", ended.stderr);
         assert_eq!(kept.lab.mutations(), 0);
-        assert!(!kept.lab.path("case").exists());
+        assert!(files(&kept.lab.path("case/runs")).is_empty());
     };
     let set = |kept: &mut Kept, name: &str, value: &str| {
         kept.env.retain(|(known, _)| known != name);

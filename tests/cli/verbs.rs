@@ -112,6 +112,12 @@ fn an_edited_record_is_exit_5() {
     let ended = lab.staunch(&["audit", "verify", &run]);
     assert_eq!(ended.code, Some(5), "{}", ended.text());
     assert!(ended.stdout.starts_with("broken"), "{}", ended.stdout);
+    for form in ["html", "markdown", "json", "ocsf", "timesketch"] {
+        let ended = lab.staunch(&["report", &run, "--as", form]);
+        assert_eq!(ended.code, Some(5), "{form}: {}", ended.stderr);
+        assert!(ended.stderr.contains("warning: the record does not verify"), "{form}: {}", ended.stderr);
+        assert!(!ended.stdout.is_empty(), "{form}: what it says is shown all the same");
+    }
 }
 
 #[test]
@@ -213,6 +219,11 @@ fn a_report_has_many_forms_and_readers() {
         Some(50),
         "a report in `derived` is no part of the record"
     );
+    let beside = format!("case/runs/{run}/report.html");
+    let refused = lab.staunch(&["report", &run, "--as", "html", "--out", &beside]);
+    assert_eq!(refused.code, Some(2), "{}", refused.text());
+    assert!(refused.stderr.contains("derived"), "{}", refused.stderr);
+    assert_eq!(lab.staunch(&["audit", "verify", &run]).code, Some(50), "the record still verifies");
     assert_eq!(lab.staunch(&["report", &run, "--as", "timesketch", "--out", "t.json"]).code, Some(2));
     report(&["--as", "timesketch", "--out", "t.jsonl"]);
     let again = lab.staunch(&["report", &run, "--as", "html", "--out", "report.html"]);

@@ -5,7 +5,7 @@
 pub(crate) mod canary;
 pub mod guarding;
 
-use std::{collections::BTreeMap, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, io::Read as _, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use mock_server::{Scenario, Server, Tenant};
 use serde_json::Value;
@@ -218,6 +218,10 @@ impl World {
 
     /// Takes a run up again, and sends nothing yet.
     pub async fn take_up(&self, dir: &std::path::Path) -> Result<TakenUp, EngineError> {
+        self.take_up_with(dir, Options::default()).await
+    }
+
+    pub async fn take_up_with(&self, dir: &std::path::Path, options: Options) -> Result<TakenUp, EngineError> {
         let (journal, history) = self.reopen(dir).await;
         let file = PlanFile::parse(history.plan.clone()).unwrap();
         let approved = match Approved::resumed(file.clone(), &history) {
@@ -225,7 +229,7 @@ impl World {
             None => self.approve(file).await,
         };
         let deps = self.deps(journal).await;
-        engine::take_up(approved, deps, Options::default(), &history, "test").await
+        engine::take_up(approved, deps, options, &history, "test").await
     }
 
     /// Tasks of a run that was cut off let go of its journal one after the other.
@@ -237,6 +241,16 @@ impl World {
             }
         }
         panic!("the case stays locked");
+    }
+
+    /// Owner and secret of a sealed file of the case.
+    pub fn opened(&self, file: &str, key: &age::x25519::Identity) -> (String, String) {
+        let bytes = std::fs::read(self.case().join(file)).unwrap();
+        let sealed = age::Decryptor::new(age::armor::ArmoredReader::new(&bytes[..])).unwrap();
+        let mut text = String::new();
+        sealed.decrypt(std::iter::once(key as &dyn age::Identity)).unwrap().read_to_string(&mut text).unwrap();
+        let (owner, secret) = text.trim_end().split_once('\n').unwrap();
+        (owner.to_owned(), secret.to_owned())
     }
 
     pub async fn undo_plan(&self, dir: &std::path::Path) -> PlanFile {
@@ -297,6 +311,7 @@ impl Clock for OneClock {
 }
 
 /// A run that ended.
+#[derive(Debug)]
 pub struct Ran {
     pub dir: PathBuf,
     pub summary: Summary,

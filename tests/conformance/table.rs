@@ -52,18 +52,16 @@ kinds! {
 pub(crate) enum Write {
     /// Done, with one effect.
     Done,
-    /// Failed, with none: the tenant said no, or nothing was sent.
+    /// Failed, with none: the tenant said no.
     Failed,
+    /// Left for `resume`, with no effect: certainly not executed, and only time ran out.
+    Left,
     /// Unknown: nobody can say whether it will take effect.
     Unknown,
     /// Accepted, and the second read shows that it did not last.
     Unverified,
-    /// A 404. Of Graph, for a delete: taken for "already gone", which the second read disproves. Otherwise failed.
-    Gone,
     /// A 400 to what may only be done last is not the last word the first time; otherwise failed.
     LastOfLane,
-    /// Done, or failed without an effect.
-    Late,
     /// What can be put back under its own id is seen; a new id is another object.
     PutBack,
 }
@@ -117,11 +115,11 @@ pub(crate) fn rows(foreign: &str) -> Vec<Row> {
 
 fn throttles() -> Vec<Row> {
     use RetryAfter::{Absent, Date, Decimal, Seconds, Text};
-    let why = "429 is said before anything is done: waited out, and in the end a refusal";
+    let why = "429 is said before anything is done: waited out, and in the end left for `resume`";
     let forms = [Absent, Seconds(7), Decimal(2_128), Date(30), Date(-30), Text("soon".into())];
-    let of = |form| row(Effect::Throttle(form), (Write::Done, Write::Failed), Read::AskedAgain, why);
-    let longer = "an hour is longer than a request may take: given up, or waited for as long as it may";
-    let hour = row(Effect::Throttle(Seconds(3_600)), (Write::Late, Write::Failed), Read::Error, longer);
+    let of = |form| row(Effect::Throttle(form), (Write::Done, Write::Left), Read::AskedAgain, why);
+    let longer = "an hour is longer than we ever wait: a read is given up, a write asks again sooner";
+    let hour = row(Effect::Throttle(Seconds(3_600)), (Write::Done, Write::Left), Read::Error, longer);
     forms.into_iter().map(of).chain([hour]).collect()
 }
 
@@ -154,9 +152,9 @@ fn lost() -> Vec<Row> {
 }
 
 fn answers() -> Vec<Row> {
-    use Write::{Done, Failed, Gone, LastOfLane, Unknown};
+    use Write::{Done, Failed, LastOfLane, Left, Unknown};
     let said_no = "a whole 4xx is the tenant's no";
-    let gone = "a 404 is no proof: of a write it is a no or `gone`, and the second read decides";
+    let bare = "a 404 without the service's own words is a gateway's and proves nothing";
     vec![
         row(
             graph(400, "Request_BadRequest"),
@@ -166,15 +164,15 @@ fn answers() -> Vec<Row> {
         ),
         row(
             graph(409, "Directory_ConcurrencyViolation"),
-            (Done, Failed),
+            (Done, Left),
             Read::Error,
             "Graph asks to wait and try again with this code",
         ),
         row(graph(409, "Request_Conflict"), (Failed, Failed), Read::Error, said_no),
         row(graph(412, "ErrorIrresolvableConflict"), (Failed, Failed), Read::Error, said_no),
         row(html(403, false), (Failed, Failed), Read::Error, said_no),
-        row(answer(404, "text/plain", "", false), (Gone, Gone), Read::AskedAgain, gone),
-        row(html(404, false), (Gone, Gone), Read::AskedAgain, gone),
+        row(answer(404, "text/plain", "", false), (Done, Unknown), Read::AskedAgain, bare),
+        row(html(404, false), (Done, Unknown), Read::AskedAgain, bare),
         row(html(200, false), (Done, Unknown), Read::AskedAgain, "200 of a gateway is no answer of the tenant"),
         row(html(200, true), (Done, Done), Read::AskedAgain, "200 of a gateway hides an effect; reading back shows it"),
         row(html(502, false), (Done, Unknown), Read::AskedAgain, "a gateway's 502 proves nothing"),

@@ -1,8 +1,8 @@
 //! A hundred accounts, end to end.
 
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
-use staunch::journal::{Verdict, verify};
+use staunch::journal::{Verdict, room_for, verify};
 
 use crate::{
     accounts::{Planted, cut_first, many},
@@ -34,6 +34,29 @@ async fn a_hundred_accounts_need_one_token_for_each_service_and_one_pool() {
     // that were opened while another became free. A pool for each account would be many more.
     assert!(connections <= 160, "{connections}");
     assert_eq!(traffic.refused(), 0);
+    #[cfg(unix)]
+    assert_room(&contained.dir, 800);
+}
+
+/// A run finds room for what it writes, and does not ask for many times as much.
+#[cfg(unix)]
+fn assert_room(run: &Path, changes: usize) {
+    let plan = fs::read(run.join("plan.json")).unwrap();
+    let (asked, taken) = (room_for(plan.len(), changes), on_disk(run));
+    println!("on disk: {taken} bytes; asked for: {asked}");
+    assert!(taken < asked && asked < 2 * taken, "{taken} of {asked}");
+}
+
+/// Bytes that a folder takes on its disk, in blocks.
+#[cfg(unix)]
+fn on_disk(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+    let of = |entry: fs::DirEntry| match entry.file_type().unwrap().is_dir() {
+        true => on_disk(&entry.path()),
+        false => entry.metadata().unwrap().blocks() * 512,
+    };
+    entries.map(of).sum()
 }
 
 #[tokio::test(start_paused = true)]

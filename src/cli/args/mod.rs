@@ -31,10 +31,11 @@ Exit codes:
   1    it could not run: network, authentication, disk; or it ran, and its record could not be copied to the store
   2    the command line, the playbook, an input or the configuration is wrong
   3    refused, nothing was changed: a guard, a stale, edited or foreign plan, no approval
-  4    it ran, and something is not contained or not known (for `doctor`: some action cannot be used)
+  4    it ran, and something is not contained or not known (for `doctor`: some action cannot be used); or something
+       could not be sent for now, and `resume` goes on
   5    a record does not verify (for `audit verify`: broken); 50 consistent, but no key was given; 51 open: it was not
        closed; 52 open, and the last line is torn
-  130  interrupted; the journal is right, `resume` goes on";
+  130  interrupted, or its deadline has passed; the journal is right, `resume` goes on";
 
 /// Options of every verb.
 #[derive(Debug, Args)]
@@ -51,7 +52,7 @@ pub(crate) struct Global {
     /// Form of what goes to stdout
     #[arg(long, global = true, value_enum, default_value_t = Format::Human)]
     pub(crate) format: Format,
-    /// Minutes after which nothing more is sent; `resume` goes on from there
+    /// Minutes after which nothing more is sent and the run ends (130); `resume` goes on from there
     #[arg(long, global = true, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) deadline: Option<u64>,
     /// How a change is proven: by one read, or by three in a row
@@ -241,6 +242,9 @@ pub(crate) struct ResumeArgs {
     /// it up and goes on with the others
     #[arg(long = "decide", value_name = "CHANGE=applied|not-applied|unknown")]
     pub(crate) decisions: Vec<String>,
+    /// What still cannot be sent ends as failed, so that the record is closed
+    #[arg(long)]
+    pub(crate) give_up: bool,
     #[command(flatten)]
     pub(crate) approving: Approving,
 }

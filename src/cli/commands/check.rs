@@ -2,7 +2,6 @@
 
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -15,6 +14,7 @@ use crate::{
     cli::{
         Context,
         args::CheckArgs,
+        derived,
         exit::{Exit, Failure, OrFail as _},
     },
     playbook::{self, Diagnostic},
@@ -82,9 +82,7 @@ fn export(context: &Context, path: &Path, file: Option<&PathBuf>, dated: Option<
         context.out.data(&exported, || format!("{exported:#}"))?;
         return Ok(Exit::Ok);
     };
-    let written = fs::File::create_new(file).and_then(|mut out| writeln!(out, "{exported:#}"));
-    let shown = file.display();
-    written.map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to write the export {shown}: {error}")))?;
-    context.out.say(&format!("written to {shown}"));
+    derived::write(file, &format!("{exported:#}"))?;
+    context.out.say(&format!("written to {}", file.display()));
     Ok(Exit::Ok)
 }

@@ -11,14 +11,12 @@ use crate::{
         connect::{Connected, connect},
         exit::{Exit, Failure},
         planning, progress,
+        skew::Skew,
     },
     client::{ReadError, Reader, SignInError},
     model::{Identity, IdentityKind, Licence, Meta, Service, Untrusted, json_for_terminal, role_name},
     plan::{self, BlindSpots, Licences, Missing, Protected, Tokens, missing, needs_exchange},
 };
-
-/// Beyond it our times are of little use beside the tenant's logs.
-const SKEW: SignedDuration = SignedDuration::from_secs(30);
 
 /// A token that ends sooner is worth a word.
 const SHORT: SignedDuration = SignedDuration::from_mins(10);
@@ -179,14 +177,8 @@ fn lifetime(expires: Option<Timestamp>, now: Timestamp) -> Check {
 }
 
 fn skew(now: Timestamp, server: Timestamp) -> Check {
-    let skew = now.duration_since(server);
-    let (seconds, level) = (skew.as_secs(), if skew.abs() > SKEW { Level::Warning } else { Level::Good });
-    let text = match seconds {
-        -1..=2 => "this machine's clock agrees with the tenant's".to_owned(),
-        3.. => format!("this machine's clock is about {seconds} s ahead of the tenant's"),
-        _ => format!("this machine's clock is about {} s behind the tenant's", seconds.unsigned_abs()),
-    };
-    Check::new("clock", level, text)
+    let Skew { is_off, text } = Skew::of(now, server);
+    Check::new("clock", if is_off { Level::Warning } else { Level::Good }, text)
 }
 
 fn recipients(connected: &Connected) -> Check {
@@ -303,19 +295,10 @@ impl Findings {
 mod tests {
     use jiff::Timestamp;
 
-    use super::{Level, lifetime, skew};
+    use super::{Level, lifetime};
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_700_000_000 + second).unwrap()
-    }
-
-    #[test]
-    fn a_clock_that_is_off_is_told_with_its_direction() {
-        assert_eq!(skew(at(1), at(0)).level, Level::Good);
-        let ahead = skew(at(100), at(0));
-        assert!(ahead.level == Level::Warning && ahead.text.contains("100 s ahead"), "{ahead:?}");
-        let behind = skew(at(0), at(45));
-        assert!(behind.level == Level::Warning && behind.text.contains("45 s behind"), "{behind:?}");
     }
 
     #[test]

@@ -22,7 +22,10 @@ pub(crate) async fn run(context: &Context, args: PlanArgs) -> Result<Exit, Failu
     show(context, &file)?;
     if let Some(path) = &args.out {
         let (path, digest) = (path.display(), file.digest());
-        context.out.say(&format!("written to {path}; to run it: staunch apply {path} --approve {digest}"));
+        context.out.say(&match exit(file.plan()) {
+            Exit::Ok => format!("written to {path}; to run it: staunch apply {path} --approve {digest}"),
+            _ => format!("written to {path}; it is REFUSED, as it says, and `apply` will not run it"),
+        });
     }
     Ok(exit(file.plan()))
 }

@@ -1,11 +1,7 @@
 //! `report`: the incident report of a run, from its folder alone, for a reader and in a form; or its export for another
 //! program.
 
-use std::{
-    fs::{self, File},
-    io::Write as _,
-    path::Path,
-};
+use std::{fs, path::Path};
 
 use serde::Serialize;
 
@@ -14,9 +10,11 @@ use crate::{
     cli::{
         Context,
         args::{ReportArgs, ReportForm},
+        derived,
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
+    journal::Verdict,
     model::{Meta, json_for_terminal},
     report::{
         Audience, Known, Report,
@@ -30,8 +28,8 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
     let noted = args.noted.as_deref().map(read_noted).transpose()?.unwrap_or_default();
     let known = Known { meta: &meta, noted: &noted, marking: Some(args.tlp.label()) };
     let export = Export::read_with(&path, &known).or_fail(Exit::NotVerified)?;
-    for finding in export.lint(&noted) {
-        context.out.say(&format!("warning: {}", json_for_terminal(&finding.text)));
+    for finding in &export.report().timeline_findings {
+        context.out.say(&format!("warning: {}", finding.text.line()));
     }
     let form = match args.form {
         None if args.markdown => Some(ReportForm::Markdown),
@@ -46,11 +44,20 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
         Some(ReportForm::Html) => report.html(audience).or_fail(Exit::CouldNotRun)?,
         Some(ReportForm::Json) => json(report, audience)?,
         Some(ReportForm::Ocsf) => export.ocsf(&meta),
-        Some(ReportForm::Timesketch) => export.timesketch(&noted, &meta),
+        Some(ReportForm::Timesketch) => export.timesketch(&meta),
     };
     match &args.out {
         None => context.out.text(&text)?,
-        Some(file) => write(context, file, &text)?,
+        Some(file) => {
+            derived::write(file, &text)?;
+            let shown = file.display();
+            context.out.say(&format!("written to {shown}; it is derived from the run's folder, and no evidence"));
+        }
+    }
+    if report.status.verdict == Verdict::Broken {
+        let run = &args.run;
+        context.out.say(&format!("warning: the record does not verify; `staunch audit verify {run}` says in what"));
+        return Ok(Exit::NotVerified);
     }
     Ok(Exit::Ok)
 }
@@ -72,7 +79,12 @@ fn meta(action: &str) -> Option<&'static Meta> {
 
 fn json(report: &Report, audience: Audience) -> Result<String, Failure> {
     match audience {
-        Audience::Regulator => pretty(&report.notification()),
+        Audience::Regulator => match (report.notification(), &report.status.undo_of) {
+            (Some(fields), _) => pretty(&fields),
+            (None, undone) => Err(Failure::usage("failed to make a notification: an undo mitigates nothing").hint(
+                format!("report the run that it takes back, {}", undone.as_deref().unwrap_or("which is not named")),
+            )),
+        },
         _ => pretty(report),
     }
 }
@@ -81,17 +93,6 @@ fn pretty(value: &impl Serialize) -> Result<String, Failure> {
     let json = serde_json::to_string_pretty(value);
     let json = json.map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to write JSON: {error}")))?;
     Ok(json_for_terminal(&json))
-}
-
-fn write(context: &Context, file: &Path, text: &str) -> Result<(), Failure> {
-    let shown = file.display();
-    let derived = file.parent().filter(|folder| folder.ends_with("derived"));
-    let made = derived.map_or(Ok(()), fs::create_dir_all);
-    let written =
-        made.and_then(|()| File::create_new(file)).and_then(|mut out| writeln!(out, "{}", text.trim_end_matches('\n')));
-    written.map_err(|error| Failure::new(Exit::CouldNotRun, format!("failed to write the report {shown}: {error}")))?;
-    context.out.say(&format!("written to {shown}; it is derived from the run's folder, and no evidence"));
-    Ok(())
 }
 
 fn read_noted(path: &Path) -> Result<Vec<Noted>, Failure> {

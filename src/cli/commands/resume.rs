@@ -10,10 +10,15 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
+    journal::has_begun,
     plan::PlanFile,
 };
 
 pub(crate) async fn run(context: &Context, args: ResumeArgs) -> Result<Exit, Failure> {
+    if !has_begun(&runs::find(context, &args.run)?) {
+        let message = "the run died before its first line: nothing was changed, and there is nothing to resume";
+        return Err(Failure::new(Exit::Refused, message).hint("apply its plan again"));
+    }
     let (path, seen) = runs::load(context, &args.run)?;
     if seen.closed {
         return Err(Failure::new(Exit::Refused, "the run is closed: there is nothing to resume"));
@@ -27,5 +32,5 @@ pub(crate) async fn run(context: &Context, args: ResumeArgs) -> Result<Exit, Fai
         return Err(Failure::new(Exit::Refused, message));
     }
     let approver = Approver { context, connected: &connected, approving: &args.approving };
-    execute::resumed(&approver, &path, file, args.approve, decisions).await
+    execute::resumed(&approver, &path, file, args.approve, decisions, args.give_up).await
 }

@@ -26,7 +26,9 @@ pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failu
     let with = UndoRecipe { now: context.clock.now(), protected: &connected.protected, overrides: &overrides };
     let plan = plan::undo(&history, REGISTRY, &connected.session.reader(), &with).await;
     drop(wait);
-    let file = PlanFile::freeze(plan.or_fail(Exit::Refused)?).or_fail(Exit::CouldNotRun)?;
+    let mut plan = plan.or_fail(Exit::Refused)?;
+    runs::CutOff::guard(&context.global.case, &overrides, &mut plan);
+    let file = PlanFile::freeze(plan).or_fail(Exit::CouldNotRun)?;
     if let Some(path) = &args.out {
         file.save(path).or_fail(Exit::CouldNotRun)?;
         super::plan::show(context, &file)?;

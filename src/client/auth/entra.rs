@@ -20,7 +20,7 @@ use super::Grant;
 use crate::client::{
     SessionOptions, SignInError,
     aadsts::EntraError,
-    retry::{Budget, retry_after},
+    retry::{Budget, RetryAfter},
     transport::{Fault, Parcel, Raw, Transport},
 };
 
@@ -249,7 +249,7 @@ impl Entra {
             tracing::debug!(status = raw.status, attempt = made, "token request");
             let again = match raw.status {
                 None => true,
-                Some(status) => raw.fault.is_some() || status == 429 || status >= 500,
+                Some(status) => raw.fault.is_some() || passes(status),
             };
             let wait = asked_wait(&raw).unwrap_or_else(|| budget.backoff(&self.transport.draw));
             if !again || !budget.allows(made, clock.monotonic() + wait) {
@@ -284,12 +284,13 @@ fn no_token() -> SignInError {
 
 pub(super) fn asked_wait(raw: &Raw) -> Option<Duration> {
     let value = raw.headers.get(reqwest::header::RETRY_AFTER)?;
-    retry_after(value.to_str().ok()?, raw.server_date.unwrap_or(raw.ended))
+    RetryAfter::parse(value.to_str().ok()?, raw.server_date.unwrap_or(raw.ended)).map(|asked| asked.wait)
 }
 
 /// The answer as oauth2 wants it: JSON from the token endpoint, success or error. Anything else is no answer of
 /// the token endpoint, and is named by its status.
 fn response(raw: Raw) -> Result<HttpResponse, SignInError> {
+    let passing = matches!(raw.fault, Some(Fault::NotSent(_) | Fault::Lost(_))) || raw.status.is_none_or(passes);
     let reason = match (raw.fault, raw.status) {
         (Some(Fault::NotSent(reason)), _) => format!("no connection to the token endpoint: {reason}"),
         (Some(Fault::Lost(reason)), _) => format!("the token endpoint's answer was lost: {reason}"),
@@ -311,5 +312,10 @@ fn response(raw: Raw) -> Result<HttpResponse, SignInError> {
         }
         (None, None) => "the token endpoint gave no answer".to_owned(),
     };
-    Err(SignInError::plain(reason))
+    Err(SignInError { passing, ..SignInError::plain(reason) })
+}
+
+/// Whether a status says that the sign-in service cannot answer for now.
+pub(super) fn passes(status: u16) -> bool {
+    status == 429 || status >= 500
 }

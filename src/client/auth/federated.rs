@@ -15,7 +15,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Surroundings, entra::asked_wait};
+use super::{
+    Surroundings,
+    entra::{asked_wait, passes},
+};
 use crate::{
     client::{
         SignInError, claims,
@@ -146,14 +149,15 @@ async fn fetch(transport: &Transport, url: Url, headers: HeaderMap) -> Result<Ze
         if raw.fault.is_none() && raw.status == Some(200) {
             return Ok(Zeroizing::new(raw.body));
         }
-        let again = raw.fault.is_some() || raw.status.is_some_and(|status| status == 429 || status >= 500);
+        let again = raw.fault.is_some() || raw.status.is_some_and(passes);
         let wait = asked_wait(&raw).unwrap_or_else(|| budget.backoff(&transport.draw));
         if !again || !budget.allows(made, clock.monotonic() + wait) {
             let reason = match (raw.fault, raw.status) {
                 (Some(fault), _) => fault.to_string(),
                 (None, status) => format!("HTTP {}", status.unwrap_or_default()),
             };
-            return Err(SignInError::plain(format!("GitHub gave no identity token: {reason}")));
+            let error = SignInError::plain(format!("GitHub gave no identity token: {reason}"));
+            return Err(SignInError { passing: again, ..error });
         }
         clock.sleep(wait).await;
     }

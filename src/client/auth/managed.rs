@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Grant, Surroundings, arc};
+use super::{Grant, Surroundings, arc, entra::passes};
 use crate::{
     client::{
         SignInError, claims,
@@ -176,8 +176,10 @@ impl ManagedIdentity {
             let headers = self.answered(&raw, &headers)?;
             raw = send(transport, host, &url, &headers).await;
         }
+        let passing = raw.status.is_none_or(passes);
         granted(transport, raw).map_err(|reason| {
-            SignInError::plain(format!("the managed identity of {} gave no token: {reason}", host.name()))
+            let error = SignInError::plain(format!("the managed identity of {} gave no token: {reason}", host.name()));
+            SignInError { passing, ..error }
         })
     }
 

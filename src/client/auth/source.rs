@@ -143,8 +143,8 @@ impl Source {
 fn sign_in_again(refused: Refused) -> SignInError {
     match refused {
         Refused::Entra(error) if error.needs_person() => {
-            let SignInError { message, codes } = error.into();
-            SignInError { message: format!("sign in again, then resume: {message}"), codes }
+            let error = SignInError::from(error);
+            SignInError { message: format!("sign in again, then resume: {}", error.message), ..error }
         }
         other => other.into(),
     }

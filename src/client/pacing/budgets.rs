@@ -57,6 +57,19 @@ pub(super) enum Kind {
     Exchange,
 }
 
+impl Kind {
+    /// What it is the budget of, in words.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Directory => "the directory",
+            Self::Reports => "the reports",
+            Self::Risk => "Identity Protection and Conditional Access",
+            Self::Outlook(_) => "the mailbox",
+            Self::Mailbox(_) | Self::Exchange => "Exchange",
+        }
+    }
+}
+
 /// Beginnings of paths, below the version, that do not belong to the directory's budget.
 const OTHERS: &[(&str, Kind)] = &[
     ("auditLogs/", Kind::Reports),

@@ -232,6 +232,17 @@ impl Gate {
         self.with(|state| state.breaker.reached());
     }
 
+    /// Until when such a request is held back at least, whoever waits before it.
+    pub(super) fn shut(&self, now: Duration, pass: Pass) -> Option<Shut> {
+        self.with(|state| {
+            if let Circuit::Open(until) = state.breaker.look(now, pass.priority, state.in_flight) {
+                return Some(Shut { until, failing: true });
+            }
+            let until = state.wait(now, pass.cost).unwrap_or_default().max(state.fence(pass));
+            (until > now).then_some(Shut { until, failing: false })
+        })
+    }
+
     /// Such a request does not leave before.
     pub(super) fn fence(&self, pass: Pass) -> Duration {
         self.with(|state| state.fence(pass))

@@ -33,6 +33,8 @@ pub(super) struct Gates(Mutex<HashMap<Kind, Arc<Gate>>>);
 pub(super) struct Lane {
     gates: Vec<Arc<Gate>>,
     pass: Pass,
+    /// What the widest gate stands before.
+    pub(super) on: &'static str,
 }
 
 /// A place at each gate of a lane, until it is dropped.
@@ -44,9 +46,10 @@ impl Gates {
     /// The lane of a request.
     pub(super) fn lane(&self, request: &Budgeted<'_>) -> Lane {
         let kinds = kind_of(request);
+        let on = kinds.last().map_or("the service", Kind::name);
         let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let gate = |kind: Kind| Arc::clone(gates.entry(kind.clone()).or_insert_with(|| Gate::new(limits(&kind))));
-        Lane { gates: kinds.into_iter().map(gate).collect(), pass: request.pass() }
+        Lane { gates: kinds.into_iter().map(gate).collect(), pass: request.pass(), on }
     }
 
     /// The tenant has so many users, on which the directory's quota depends.
@@ -65,6 +68,11 @@ impl Lane {
             places.push(gate.enter(clock, self.pass, deadline).await?);
         }
         Ok(Passage { _places: places })
+    }
+
+    /// Until when the request is held back at least, as far as that is known.
+    pub(super) fn shut(&self, now: Duration) -> Option<Shut> {
+        self.gates.iter().filter_map(|gate| gate.shut(now, self.pass)).max_by_key(|shut| shut.until)
     }
 
     /// Whether a fence was raised since: then nothing more may leave.

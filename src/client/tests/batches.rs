@@ -76,6 +76,8 @@ async fn reads_at_once_go_as_one_batch_and_are_matched_by_id() {
         assert_eq!(exchange.batch.as_ref(), Some(&outer));
         assert_eq!(part["headers"]["client-request-id"], exchange.client_request_id.as_str());
         assert_eq!((exchange.method.as_str(), &exchange.request_body), ("GET", &None));
+        assert!(exchange.batch_headers.iter().any(|(name, _)| name == "date"), "{exchange:?}");
+        assert_eq!(exchange.token.as_deref(), Some("graph-1"));
         assert!(exchange.url.ends_with(part["url"].as_str().unwrap()));
     }
     assert_eq!(exchanges[0].body, br#"{"id" : "a",  "n":1.0}"#);

@@ -5,6 +5,7 @@ mod cmdlets;
 mod cuts;
 mod logs;
 mod paces;
+mod patience;
 mod reads;
 mod servers;
 mod sign_in;

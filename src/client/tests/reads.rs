@@ -9,7 +9,8 @@ use super::servers::{Raw, Reply, Tenant, header, json_answer};
 use crate::{
     client::{
         ReadError, ReadErrorKind, Reader,
-        wire::{Obstacle, Outgoing, Try, Wire},
+        obstacle::Obstacle,
+        wire::{Outgoing, Try, Wire},
     },
     model::{Clock, ExchangeOutcome, GraphPath, Service},
 };
@@ -49,7 +50,10 @@ async fn evidence_is_the_exact_bytes_and_all_that_identifies_the_request() {
     assert_eq!(exchange.server_date.unwrap().to_string(), "2023-12-12T13:59:30Z");
     assert!(exchange.response_headers.contains(&("request-id".to_owned(), "r-1".to_owned())));
     assert!(exchange.response_headers.iter().any(|(name, value)| name == "set-cookie" && !value.contains("canary")));
-    assert!(exchange.batch.is_none());
+    assert!(exchange.batch.is_none() && exchange.batch_headers.is_empty());
+    assert_eq!(exchange.token.as_deref(), Some("graph-1"));
+    let asked: Vec<&str> = exchange.request_headers.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(asked.contains(&"accept") && !asked.contains(&"authorization"), "{asked:?}");
     assert!(trace.take().is_empty(), "what was taken is gone");
 
     let asked = &tenant.requests().await[0];
@@ -119,7 +123,7 @@ async fn a_token_goes_to_its_own_service_only_whoever_asks() {
     let elsewhere = MockServer::start().await;
     let clock: Arc<dyn Clock> = tenant.clock.clone();
     let wire = Wire::new(tenant.options(), clock).unwrap();
-    let this = Try { id: "id".to_owned(), number: 1, deadline: Duration::from_mins(1) };
+    let this = Try::first("id".to_owned(), Duration::from_mins(1));
     for url in [elsewhere.uri(), tenant.server.uri().replace("http", "https")] {
         let url = format!("{url}/v1.0/users").parse().unwrap();
         let out = Outgoing::new(Service::Graph, reqwest::Method::GET, url);

@@ -168,7 +168,11 @@ pub(super) struct Raw {
 
 impl Raw {
     pub(super) async fn start(replies: Vec<Reply>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::listen(TcpListener::bind("127.0.0.1:0").await.unwrap(), replies)
+    }
+
+    /// The same, where somebody listens already.
+    pub(super) fn listen(listener: TcpListener, replies: Vec<Reply>) -> Self {
         let url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let seen: Arc<Mutex<Vec<(usize, String)>>> = Arc::default();
         let log = Arc::clone(&seen);

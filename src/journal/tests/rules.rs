@@ -1,14 +1,18 @@
-//! Plans that are not the one of their digest. The rules of a run, each broken once, are in `matrix/stories`.
+//! Plans that are not the one of their digest, and a run that left something. The rules of a run, each broken once, are
+//! in `matrix/stories`.
 
 use serde_json::json;
 
 use crate::{
     journal::{
-        Approval, Closing, Record, SentOutcome,
-        testing::{Bench, both, ended, observed, plan_digest, plan_file, secret_intent, sent, target},
-        verify::Code,
+        Approval, Closing, Journal, Record, SentOutcome,
+        testing::{
+            Bench, approved, both, ended, intent, noon, observed, plan_digest, plan_file, secret_intent, sent, target,
+            verified,
+        },
+        verify::{Code, Verdict},
     },
-    model::Outcome,
+    model::{ManualClock, Outcome},
 };
 
 async fn tell(bench: Bench, records: Vec<Record>) -> Vec<Code> {
@@ -49,4 +53,31 @@ async fn a_plan_that_is_not_the_one_of_its_digest() {
     let call = sent("c001", "i", SentOutcome::Accepted);
     let records = vec![approve(), before, secret_intent("c001", "i"), call, end(Outcome::Unverified)];
     assert_eq!(told(&text, records).await, []);
+}
+
+#[tokio::test]
+async fn a_change_that_was_left_is_open_and_can_be_made_anew() {
+    let case = tempfile::tempdir().unwrap();
+    let bench = Bench::new(case.path(), "r1");
+    let run = bench.journal.run_dir().to_owned();
+    let calls =
+        |id: &str, outcome| [observed("c001", json!({})), intent("c001", id, json!({})), sent("c001", id, outcome)];
+    let interrupted = Record::Interrupted { reason: "not made for now: c001; resume goes on from here".into() };
+    for record in [approved()].into_iter().chain(calls("i", SentOutcome::NotSent)).chain([interrupted]) {
+        bench.add(record, vec![]).await;
+    }
+    drop(bench);
+    let told = both(&run, &[]);
+    assert_eq!((told.verdict, told.problems().count()), (Verdict::Open, 0), "{told:#?}");
+
+    let (journal, history) = Journal::reopen(&run, ManualClock::at(noon())).unwrap();
+    let (records, torn, continues) = (history.lines.len() as u64, history.torn, history.continues);
+    let resumed = Record::Resumed { records, torn, by: "ilse".into(), continues };
+    let made = calls("j", SentOutcome::Accepted).into_iter().chain([verified("c001", json!({})), end(Outcome::Done)]);
+    for record in [resumed].into_iter().chain(made) {
+        journal.append(record, vec![]).await.unwrap();
+    }
+    journal.close(Closing::default()).await.unwrap();
+    let told = both(&run, &[]);
+    assert_eq!((told.verdict, told.problems().count()), (Verdict::Consistent, 0), "{told:#?}");
 }

@@ -1,6 +1,15 @@
 //! What an honest run leaves on disk, and what a failing disk does to it.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{
+    fs,
+    path::Path,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -13,7 +22,7 @@ use crate::{
         },
         verify,
     },
-    model::{ManualClock, Outcome},
+    model::{Clock, ManualClock, Outcome},
 };
 
 #[tokio::test]
@@ -85,7 +94,7 @@ async fn a_case_belongs_to_one_process_at_a_time() {
 }
 
 #[test]
-fn a_header_that_does_not_fit_is_refused_before_anything_is_written() {
+fn a_header_that_does_not_fit_is_refused_before_a_run_is_made() {
     let case = tempfile::tempdir().unwrap();
     let good = header("r1", &plan());
     let mut outside = good.clone();
@@ -99,7 +108,7 @@ fn a_header_that_does_not_fit_is_refused_before_anything_is_written() {
         let error = Journal::create(case.path(), &header, &plan(), Some(PLAYBOOK), clock).err();
         assert!(matches!(error, Some(JournalError::Header(_))), "{error:?}");
     }
-    assert_eq!(fs::read_dir(case.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(case.path().join("runs")).unwrap().count(), 0);
 }
 
 #[test]
@@ -142,27 +151,71 @@ async fn after_a_failed_write_nothing_is_written_any_more_and_results_are_spille
     let answer = vec![exchange("i1", "PATCH", "https://g.example/users/x", body)];
     let result = sent("c001", "i1", SentOutcome::Accepted);
     let error = bench.journal.append(result, answer).await.unwrap_err();
-    let JournalError::Write { spilled: Some(spilled), source } = &error else {
+    let JournalError::Write { spilled, source } = &error else {
         panic!("{error:?}");
     };
     assert!(matches!(**source, JournalError::Io { .. }));
-    assert!(error.to_string().contains(&spilled.display().to_string()));
+    let file = spilled.file.as_ref().unwrap();
+    assert!(error.to_string().contains(&file.display().to_string()) && !spilled.printed);
 
     // It is back, but nothing is promised any more.
     fs::rename(run.join("gone"), run.join("evidence")).unwrap();
     let error = bench.journal.append(approved(), vec![]).await.unwrap_err();
-    assert!(matches!(&error, JournalError::Failed { spilled: Some(path), .. } if path == spilled), "{error:?}");
+    assert_eq!(error.spilled(), Some(spilled), "{error:?}");
     let user = target("user", "u1", "x");
     let last = ended("c001", Outcome::Unknown, user, [None, None]);
     let error = bench.journal.append(last, vec![]).await.unwrap_err();
-    assert!(matches!(&error, JournalError::Failed { spilled: Some(path), .. } if path == spilled));
+    assert_eq!(error.spilled(), Some(spilled));
     assert!(bench.journal.close(Closing::default()).await.is_err());
 
     assert_eq!(fs::read(run.join("journal.jsonl")).unwrap(), before);
-    let text = fs::read_to_string(spilled).unwrap();
+    let text = fs::read_to_string(file).unwrap();
     assert!(text.contains(r#""type":"sent""#) && text.contains(body));
     assert!(text.contains(r#""type":"ended""#) && text.contains(r#""outcome":"unknown""#));
-    fs::remove_file(spilled).unwrap();
+    fs::remove_file(file).unwrap();
+}
+
+/// A clock that panics once when it is asked.
+struct Falls(AtomicBool);
+
+impl Clock for Falls {
+    fn now(&self) -> jiff::Timestamp {
+        assert!(!self.0.swap(false, Ordering::SeqCst), "a fault of the program");
+        noon()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_writer_ends_the_journal_and_later_results_are_spilled() {
+    let case = tempfile::tempdir().unwrap();
+    let clock = Arc::new(Falls(AtomicBool::new(false)));
+    let run_id = format!("r-{}", uuid::Uuid::now_v7());
+    let journal =
+        Journal::create(case.path(), &header(&run_id, &plan()), &plan(), Some(PLAYBOOK), clock.clone()).unwrap();
+    clock.0.store(true, Ordering::SeqCst);
+    journal.post(observed("c001", json!({})), vec![]).unwrap();
+    let answer = vec![exchange("i1", "PATCH", "https://g.example/users/x", "the answer")];
+    journal.post(sent("c001", "i1", SentOutcome::Accepted), answer).unwrap();
+    let error = journal.append(approved(), vec![]).await.unwrap_err();
+    let JournalError::Failed { spilled, source } = &error else {
+        panic!("{error:?}");
+    };
+    assert!(matches!(**source, JournalError::Gone), "{error:?}");
+    let file = spilled.file.as_ref().unwrap();
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(r#""type":"sent""#) && text.contains("the answer"), "{text}");
+    fs::remove_file(file).unwrap();
+    let run = journal.run_dir().to_owned();
+    drop(journal);
+    assert_eq!(History::load(&run).unwrap().lines.len(), 1);
 }
 
 #[cfg(target_os = "linux")]

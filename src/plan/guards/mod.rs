@@ -65,11 +65,13 @@ pub enum Guard {
     BlindSpot,
     /// An action for which our token lacks the permission.
     Preflight,
+    /// Another run of the case that was cut off in the middle of a call.
+    OpenRun,
 }
 
 impl Guard {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Own,
         Self::BreakGlass,
         Self::LastAdministrator,
@@ -82,6 +84,7 @@ impl Guard {
         Self::Irreversible,
         Self::BlindSpot,
         Self::Preflight,
+        Self::OpenRun,
     ];
 
     /// The name under which it refuses and is overridden.
@@ -99,6 +102,7 @@ impl Guard {
             Self::Irreversible => "irreversible",
             Self::BlindSpot => "blind-spot",
             Self::Preflight => "preflight",
+            Self::OpenRun => "open-run",
         }
     }
 

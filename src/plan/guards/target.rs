@@ -142,6 +142,8 @@ pub(in crate::plan) mod tests {
             directory_roles: vec![],
             token_id: None,
             expires: None,
+            issued: None,
+            proof: None,
             continuous: false,
         }
     }

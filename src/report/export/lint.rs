@@ -1,9 +1,11 @@
-//! Times that a responder noted from logs: each with an offset, and none before the intruder could have been there.
+//! Times that cannot be right: of what a responder noted from logs, each with an offset, and of the journal.
 //!
 //! The classic error is a local time written down as UTC: mail that was sent hours before the account was taken.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+use crate::{journal::Line, model::Untrusted, report::sections::long};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,10 +43,12 @@ pub struct TimelineError {
 /// Something wrong with the times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TimelineFinding {
-    /// Which event, from 0.
-    pub event: usize,
-    /// In words.
-    pub text: String,
+    /// Which of the noted events, from 0.
+    pub event: Option<usize>,
+    /// Which line of the journal.
+    pub seq: Option<u64>,
+    /// In words, which hold those of what was noted.
+    pub text: Untrusted,
 }
 
 /// Reads events, one a line.
@@ -56,24 +60,60 @@ pub fn noted(text: &str) -> Result<Vec<Noted>, TimelineError> {
     lines.map(|(line, text)| serde_json::from_str(text).map_err(|source| TimelineError { line, source })).collect()
 }
 
-/// Effects before the first access. `start` is the first access that was stated elsewhere.
-pub fn lint(events: &[Noted], start: Option<Timestamp>) -> Vec<TimelineFinding> {
-    let accesses = events.iter().filter(|event| event.kind == Kind::Access).map(|event| event.datetime);
-    let Some(first) = accesses.chain(start).min() else {
+/// What cannot be right in what was noted, held against the start that the playbook was given, and in the journal.
+pub(in crate::report) fn lint(events: &[Noted], stated: Option<Timestamp>, lines: &[Line]) -> Vec<TimelineFinding> {
+    let mut found = early_effects(events, stated);
+    found.extend(stated.into_iter().flat_map(|stated| earlier_accesses(events, stated)));
+    found.extend(lines.windows(2).filter_map(set_back));
+    found
+}
+
+/// Effects before the first access.
+fn early_effects(events: &[Noted], stated: Option<Timestamp>) -> Vec<TimelineFinding> {
+    let Some(first) = of_kind(events, Kind::Access).map(|(_, event)| event.datetime).chain(stated).min() else {
         return Vec::new();
     };
-    let early = events.iter().enumerate().filter(|(_, event)| event.kind == Kind::Effect && event.datetime < first);
-    early
-        .map(|(at, event)| {
-            let minutes = first.duration_since(event.datetime).as_mins();
-            let text = format!(
-                "{} at {} stands {} h {} min before the first access at {first}: a local time may have been taken for UTC",
-                event.message,
-                event.datetime,
-                minutes / 60,
-                minutes % 60
-            );
-            TimelineFinding { event: at, text }
-        })
-        .collect()
+    let early = of_kind(events, Kind::Effect).filter(|(_, event)| event.datetime < first);
+    let told = |(at, event): (usize, &Noted)| {
+        let before = apart(event.datetime, first);
+        let why = "a local time may have been taken for UTC";
+        found(at, event, &format!("stands {before} before the first access at {first}: {why}"))
+    };
+    early.map(told).collect()
+}
+
+/// Accesses before the start that was stated: one of the two is wrong, and what the playbook looked for began too late.
+fn earlier_accesses(events: &[Noted], stated: Timestamp) -> impl Iterator<Item = TimelineFinding> {
+    let early = of_kind(events, Kind::Access).filter(move |(_, event)| event.datetime < stated);
+    early.map(move |(at, event)| {
+        let before = apart(event.datetime, stated);
+        let why = "a local time may have been taken for UTC, or the playbook looked only at what came later";
+        found(at, event, &format!("stands {before} before the start of the incident that was stated, {stated}: {why}"))
+    })
+}
+
+/// A line that is dated before the one that it follows: an answer before its call, a call before its announcement.
+fn set_back(lines: &[Line]) -> Option<TimelineFinding> {
+    let [before, line] = lines else { return None };
+    let text = format!(
+        "line {} is dated {} before line {}, which it follows: the responder's clock was set back, and the order is that of the lines",
+        line.seq,
+        apart(line.t, before.t),
+        before.seq
+    );
+    (line.t < before.t).then(|| TimelineFinding { event: None, seq: Some(line.seq), text: text.into() })
+}
+
+fn of_kind(events: &[Noted], kind: Kind) -> impl Iterator<Item = (usize, &Noted)> {
+    events.iter().enumerate().filter(move |(_, event)| event.kind == kind)
+}
+
+fn found(at: usize, event: &Noted, what: &str) -> TimelineFinding {
+    let text = format!("{} at {} {what}", event.message, event.datetime);
+    TimelineFinding { event: Some(at), seq: None, text: text.into() }
+}
+
+/// `8 h 47 min`
+fn apart(early: Timestamp, late: Timestamp) -> String {
+    long(u64::try_from(late.duration_since(early).as_millis()).unwrap_or_default())
 }

@@ -1,6 +1,7 @@
 //! A run for other programs: OCSF events, a Timesketch timeline. Derived from the folder, never evidence.
 //!
-//! Every time carries its offset; text from the tenant is JSON, and escaped again where it is a message.
+//! Every time carries its offset. Text from the tenant is JSON, in which whatever steers a terminal stands escaped: the
+//! value is the text itself. It is escaped once more where it is a message.
 
 mod lint;
 mod ocsf;
@@ -8,19 +9,21 @@ mod timesketch;
 
 use std::path::Path;
 
-pub use lint::{Kind, Noted, TimelineError, TimelineFinding, lint, noted};
+pub(super) use lint::lint;
+pub use lint::{Kind, Noted, TimelineError, TimelineFinding, noted};
 use serde_json::Value;
 
-use super::{Known, Report, ReportError};
+use super::{Known, Report, ReportError, labels::Labels};
 use crate::{
     journal::{History, Line},
-    model::Meta,
+    model::{Meta, json_for_terminal},
 };
 
 /// A run as it is exported.
 pub struct Export {
     pub(super) report: Report,
     pub(super) lines: Vec<Line>,
+    pub(super) noted: Vec<Noted>,
 }
 
 impl Export {
@@ -37,7 +40,8 @@ impl Export {
     /// # Errors
     /// When the folder has no header or no journal.
     pub fn read_with(run: &Path, known: &Known<'_>) -> Result<Self, ReportError> {
-        Ok(Self { report: Report::read_with(run, known)?, lines: History::salvage(run)?.lines })
+        let (report, lines) = (Report::read_with(run, known)?, History::salvage(run)?.lines);
+        Ok(Self { report, lines, noted: known.noted.to_vec() })
     }
 
     /// The report that it is made of.
@@ -52,13 +56,12 @@ impl Export {
 
     /// A Timesketch timeline, one event a line, with what a responder noted elsewhere put in its place. `meta` knows the
     /// actions' ids of ATT&CK and D3FEND, which become tags.
-    pub fn timesketch(&self, noted: &[Noted], meta: &dyn Fn(&str) -> Option<&'static Meta>) -> String {
-        lines(&timesketch::events(self, noted, meta))
+    pub fn timesketch(&self, meta: &dyn Fn(&str) -> Option<&'static Meta>) -> String {
+        lines(&timesketch::events(self, meta))
     }
 
-    /// What is wrong with the times that were noted, held against this run.
-    pub fn lint(&self, noted: &[Noted]) -> Vec<TimelineFinding> {
-        lint(noted, self.report.exposure.stated_start)
+    fn labels(&self, meta: &'static Meta) -> Labels {
+        Labels { meta, mode: self.report.status.mode }
     }
 
     fn line(&self, seq: u64) -> Option<&Line> {
@@ -67,7 +70,7 @@ impl Export {
 }
 
 fn lines(events: &[Value]) -> String {
-    events.iter().map(|event| format!("{event}\n")).collect()
+    events.iter().map(|event| json_for_terminal(&event.to_string()) + "\n").collect()
 }
 
 #[cfg(test)]

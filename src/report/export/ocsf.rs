@@ -10,8 +10,11 @@ use serde_json::{Map, Value, json};
 use super::Export;
 use crate::{
     journal::{Line, Mode, SentOutcome},
-    model::{ATTACK_VERSION, Catalog, D3FEND_VERSION, Effect, Meta, Outcome, Target, defence},
-    report::types::{CallMade, Change},
+    model::{ATTACK_VERSION, Catalog, D3FEND_VERSION, Effect, IdentityKind, Meta, Outcome, Target, defence},
+    report::{
+        labels::Labels,
+        types::{CallMade, Change},
+    },
 };
 
 /// The version of OCSF that the events are of.
@@ -54,8 +57,8 @@ pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Met
     let changes = export.report.accounts.iter().flat_map(|account| &account.changes);
     changes
         .flat_map(|change| {
-            let meta = change.action.as_deref().and_then(meta);
-            Writer { export, change, meta }.events()
+            let labels = change.action.as_deref().and_then(meta).map(|meta| export.labels(meta));
+            Writer { export, change, labels }.events()
         })
         .collect()
 }
@@ -64,7 +67,7 @@ pub(super) fn events(export: &Export, meta: &dyn Fn(&str) -> Option<&'static Met
 struct Writer<'a> {
     export: &'a Export,
     change: &'a Change,
-    meta: Option<&'static Meta>,
+    labels: Option<Labels>,
 }
 
 impl Writer<'_> {
@@ -91,13 +94,16 @@ impl Writer<'_> {
         let (activity, caption) = class.activity;
         let change = self.change;
         let step = change.step.as_deref().unwrap_or(&change.id);
+        // "Other" says nothing: there the schema wants the source's own word.
+        let own = change.action.as_deref().unwrap_or(caption);
+        let approved = status.approvals.iter().map(|it| json!({"by": it.by, "how": it.how, "journal_line": it.seq}));
         object(json!({
             "category_uid": class.uid / 1000,
             "category_name": class.category,
             "class_uid": class.uid,
             "class_name": class.name,
             "activity_id": activity,
-            "activity_name": caption,
+            "activity_name": if activity == OTHER { own } else { caption },
             "type_uid": class.uid * 100 + activity,
             "type_name": format!("{}: {caption}", class.name),
             "severity_id": SEVERITY,
@@ -113,7 +119,8 @@ impl Writer<'_> {
                 "log_name": "staunch journal",
             },
             "unmapped": {
-                "change": change.id, "case": status.case,
+                "change": change.id, "case": status.case, "verdict": status.verdict.word(),
+                "approved_by": approved.collect::<Value>(),
                 "journal": {"line": line.seq, "previous_line_sha256": line.prev},
             },
         }))
@@ -121,21 +128,24 @@ impl Writer<'_> {
 
     fn remediation(&self, line: &Line, outcome: Outcome) -> Value {
         let mut event = self.base(line, remediation(self.tactic()));
-        let labels = |catalog: Catalog| self.meta.map(|meta| catalog.ids(meta)).unwrap_or_default();
+        let labels = |catalog: Catalog| self.labels.map(|labels| labels.ids(catalog)).unwrap_or_default();
         put(&mut event, "command_uid", json!(self.change.id));
-        put(&mut event, "countermeasures", labels(Catalog::D3fend).iter().map(|id| countermeasure(id)).collect());
-        let desc = self.meta.map_or("a change of the plan", |meta| meta.title);
+        put_some(&mut event, "countermeasures", labels(Catalog::D3fend).into_iter().map(countermeasure));
+        let desc = self.change.title.as_deref().unwrap_or("a change of the plan");
         put(&mut event, "remediation", json!({ "desc": desc }));
         put(&mut event, "message", json!(format!("{desc}: {}", outcome.word())));
-        put(&mut event, "observables", self.change.target.iter().map(observable).collect());
+        put_some(&mut event, "observables", self.change.target.iter().flat_map(observables));
         // `attacks` is of this profile.
-        put(&mut event, "attacks", labels(Catalog::Attack).iter().map(|id| attack(id)).collect());
+        put_some(&mut event, "attacks", labels(Catalog::Attack).into_iter().map(attack));
         if let Some(metadata) = event.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("profiles".to_owned(), json!(["security_control"]));
         }
         if let Some(unmapped) = event.get_mut("unmapped").and_then(Value::as_object_mut) {
+            unmapped.extend(self.change.target.iter().map(|target| (TARGET.to_owned(), remedied(target))));
             unmapped.insert("coun7er".to_owned(), json!(labels(Catalog::Coun7er)));
             unmapped.insert("itm".to_owned(), json!(labels(Catalog::Itm)));
+            let stated = self.export.report.playbook_counters.iter().map(|it| it.id.as_str());
+            unmapped.insert("playbook_counters".to_owned(), stated.collect());
         }
         let status = match outcome {
             Outcome::DoneWillRevert => (4, "Partial"),
@@ -146,7 +156,7 @@ impl Writer<'_> {
 
     /// D3FEND's tactic: that of the action's first technique; what is taken back is restored.
     fn tactic(&self) -> Activity {
-        let first = self.meta.and_then(|meta| meta.d3fend.first()).and_then(|id| defence(id));
+        let first = self.labels.and_then(|labels| defence(labels.ids(Catalog::D3fend).first()?));
         match first.map(|defence| defence.tactic) {
             _ if self.is_undo() => (3, "Restore"),
             Some("Isolate") => (1, "Isolate"),
@@ -160,7 +170,6 @@ impl Writer<'_> {
 
     /// An account's own change, or that of a thing which belongs to it.
     fn specific(&self, target: &Target, line: &Line, outcome: Outcome) -> Value {
-        let actor = json!({"app_uid": self.export.report.method.identity.app_id});
         let undo = self.is_undo();
         let account = match self.change.action.as_deref().unwrap_or_default() {
             "user.reset-password" => Some((4, "Password Reset")),
@@ -174,26 +183,35 @@ impl Writer<'_> {
         let mut event = match account {
             Some(activity) => {
                 let mut event = self.base(line, account_change(activity));
-                let user = target.of.as_ref().unwrap_or(&target.name);
-                put(&mut event, "user", json!({"name": user.term(), "uid": target.principal()}));
+                put(&mut event, "user", user(target.of.as_ref().unwrap_or(&target.name).raw(), target.principal()));
                 event
             }
             None => {
                 let mut event = self.base(line, entity_management(self.entity_activity()));
                 let type_id = if target.kind == "device" { 1 } else { OTHER };
                 let entity =
-                    json!({"uid": target.id, "name": target.name.term(), "type": target.kind, "type_id": type_id});
+                    json!({"uid": target.id, "name": target.name.raw(), "type": target.kind, "type_id": type_id});
                 put(&mut event, "entity", entity);
                 put(&mut event, "comment", json!(self.change.reason));
                 event
             }
         };
-        put(&mut event, "actor", actor);
+        put(&mut event, "actor", self.actor());
         self.ended(event, status_of(outcome), outcome)
     }
 
+    /// Who we were to the tenant: our application, and who was signed in through it.
+    fn actor(&self) -> Value {
+        let identity = &self.export.report.method.identity;
+        let person = (identity.kind == IdentityKind::User).then(|| {
+            let name = identity.user_principal_name.as_deref().unwrap_or(&identity.object_id);
+            user(name, &identity.object_id)
+        });
+        Value::Object(object(json!({"app_uid": identity.app_id, "user": person})))
+    }
+
     fn entity_activity(&self) -> Activity {
-        match (self.meta.map(|meta| meta.effect), self.is_undo()) {
+        match (self.labels.map(|labels| labels.meta.effect), self.is_undo()) {
             (Some(Effect::Remove), false) => (4, "Delete"),
             (Some(Effect::Remove), true) => (1, "Create"),
             (Some(Effect::Disable | Effect::Cut), false) => (9, "Disable"),
@@ -220,10 +238,13 @@ impl Writer<'_> {
         };
         let line = self.export.line(call.sent.unwrap_or(call.intent))?;
         let mut event = self.base(line, api_activity(activity));
+        if activity.0 == OTHER {
+            put(&mut event, "activity_name", json!(verb));
+        }
         let response = object(json!({"code": call.status}));
         let request = json!({"uid": call.client_request_id});
         put(&mut event, "api", json!({"operation": call.request, "request": request, "response": response}));
-        put(&mut event, "actor", json!({"app_uid": self.export.report.method.identity.app_id}));
+        put(&mut event, "actor", self.actor());
         put(&mut event, "src_endpoint", json!({"hostname": self.export.report.method.host}));
         let (id, status) = match call.outcome {
             Some(SentOutcome::Accepted) => (1, "Success"),
@@ -268,14 +289,37 @@ fn attack(id: &str) -> Value {
     }
 }
 
-/// 7001 has no place for what was remedied: 31 is a user's id, 47 a device's, 10 another resource's.
-fn observable(target: &Target) -> Value {
-    let type_id = match target.kind.as_str() {
+/// A user as other logs name it: a principal name has the form of an address, and is searched for as one.
+fn user(name: &str, uid: &str) -> Value {
+    let address = name.contains('@').then_some(name);
+    Value::Object(object(json!({"name": name, "uid": uid, "email_addr": address})))
+}
+
+/// 7001 has no place for what was remedied: it stands in `unmapped`, with the account that it belongs to.
+fn remedied(target: &Target) -> Value {
+    let owner = target.of.as_ref().map(|of| json!({"uid": target.principal(), "name": of}));
+    Value::Object(object(json!({"kind": target.kind, "uid": target.id, "name": target.name, "owner": owner})))
+}
+
+/// Where [`remedied`] stands in `unmapped`.
+const TARGET: &str = "target";
+
+/// What a search joins on: the object, and the account that it is or belongs to, each by the path of its attribute.
+/// 4 is a user's name, 31 a user's id, 47 a device's, 10 another resource's.
+fn observables(target: &Target) -> Vec<Value> {
+    let one = |path: &str, type_id: u32, value: &str| json!({"name": format!("unmapped.{TARGET}.{path}"), "type_id": type_id, "value": value});
+    let of_kind = match target.kind.as_str() {
         "user" => 31,
         "device" => 47,
         _ => 10,
     };
-    json!({"name": target.kind, "type_id": type_id, "value": target.id})
+    let mut all = vec![one("uid", of_kind, &target.id)];
+    match &target.of {
+        Some(of) => all.extend([one("owner.uid", 31, target.principal()), one("owner.name", 4, of.raw())]),
+        None if target.kind == "user" => all.push(one("name", 4, target.name.raw())),
+        None => {}
+    }
+    all
 }
 
 /// An object without what is not there.
@@ -283,6 +327,14 @@ fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map.into_iter().filter(|(_, value)| !value.is_null()).collect(),
         _ => Map::new(),
+    }
+}
+
+/// A list, where there is anything in it.
+fn put_some(event: &mut Map<String, Value>, key: &str, values: impl Iterator<Item = Value>) {
+    let values: Vec<Value> = values.collect();
+    if !values.is_empty() {
+        put(event, key, Value::Array(values));
     }
 }
 

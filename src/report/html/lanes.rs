@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::super::{
     sections::long,
     text::{Span, Text},
-    timeline::{Lane, Moment, described},
+    timeline::{Lane, Moment, described, step_words},
 };
 use crate::model::{Outcome, json_for_terminal};
 
@@ -98,9 +98,9 @@ fn alike(a: &Moment, b: &Moment) -> bool {
 
 fn drawn(bunch: &Bunch<'_>, y: u32) -> Drawn {
     let moment = bunch.first;
-    let text = match (&moment.step, moment.outcome) {
+    let text = match (step_words(moment), moment.outcome) {
         (Some(step), Some(outcome)) if bunch.count > 1 => {
-            format!("{} {} × {}", outcome.word(), json_for_terminal(step), bunch.count)
+            format!("{} {} × {}", outcome.word(), json_for_terminal(&step), bunch.count)
         }
         _ => plain(&described(moment)),
     };
@@ -128,7 +128,7 @@ fn plain(text: &Text) -> String {
     let part = |span: &Span| match span {
         Span::Words(words) | Span::Loud(words, _) => words.clone(),
         Span::Said(words) | Span::Code(words) => json_for_terminal(words).replace('\n', " "),
-        Span::Foreign(text) => text.term(),
+        Span::Foreign(text) | Span::Whole(text) => text.term(),
         Span::Seq(seq) => format!("[#{seq}]"),
         Span::Outcome(outcome) => outcome.map_or("not-ended", Outcome::word).to_owned(),
     };
