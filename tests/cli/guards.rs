@@ -16,7 +16,8 @@ fn profile(lab: &Lab, line: &str) {
 }
 
 fn digest(stderr: &str) -> String {
-    stderr.split("--approve ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned()
+    let words = stderr.split(|c: char| c.is_whitespace() || c == ';');
+    words.into_iter().find(|word| word.starts_with("sha256:")).unwrap_or_else(|| panic!("{stderr}")).to_owned()
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context, args: PlanArgs) -> Result<Exit, Failu
         let (path, digest) = (path.display(), file.digest());
         context.out.say(&match exit(file.plan()) {
             Exit::Ok => format!("written to {path}; to run it: staunch apply {path} --approve {digest}"),
-            _ => format!("written to {path}; it is REFUSED, as it says, and `apply` will not run it"),
+            _ => format!("written to {path} as {digest}; it is REFUSED, as it says, and `apply` will not run it"),
         });
     }
     Ok(exit(file.plan()))
