@@ -200,8 +200,8 @@ impl Batcher {
             body: part.body.map(|body| body.get().into()).unwrap_or_default(),
             ..frame(&outer.exchange, item)
         };
-        // One object that fails says nothing of the service, which answered the batch.
-        if outcome != ExchangeOutcome::ServerError {
+        // One object that fails says nothing of the service, which answered the batch; a time to come back does.
+        if outcome != ExchangeOutcome::ServerError || asked.is_some() {
             self.wire.learn(&item.out, &exchange, asked);
         }
         Attempt { exchange, fault: None, retry_after: asked, token_renewed: false, cut_off: None }

@@ -29,9 +29,12 @@ impl Draw {
 
     /// A length between the two, evenly spread.
     pub(super) fn between(&self, low: Duration, high: Duration) -> Duration {
-        let span = high.saturating_sub(low);
-        let part: f64 = self.rng(|rng| rng.random());
-        low.saturating_add(span.mul_f64(part))
+        low.saturating_add(high.saturating_sub(low).mul_f64(self.fraction()))
+    }
+
+    /// A number from 0 to 1, evenly spread.
+    pub(super) fn fraction(&self) -> f64 {
+        self.rng(|rng| rng.random())
     }
 
     fn rng<T>(&self, draw: impl FnOnce(&mut StdRng) -> T) -> T {

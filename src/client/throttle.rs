@@ -3,15 +3,22 @@
 //! Source: Graph "service-specific throttling limits", `x-ms-throttle-scope`
 //! (`<Tenant_Application|Tenant|Application>/<Read|Write|ReadWrite>/<app>/<tenant>`) and `x-ms-throttle-information`.
 
-use crate::{client::complaint::header, model::Exchange};
+use crate::{
+    client::{complaint::header, pacing::Scope},
+    model::Exchange,
+};
 
 const SCOPE: &str = "x-ms-throttle-scope";
 const INFORMATION: &str = "x-ms-throttle-information";
 
-/// Whether only writes were too many: reads go on.
-pub(super) fn writes_only(exchange: &Exchange) -> bool {
-    let (whose, which) = scope(exchange);
-    !whose.is_empty() && which == "Write" || header(exchange, INFORMATION) == Some("WriteLimitExceeded")
+/// What there was too much of: what is not in it goes on.
+pub(super) fn too_much_of(exchange: &Exchange) -> Scope {
+    match scope(exchange) {
+        (_, "Write") => Scope::Writes,
+        (_, "Read") => Scope::Reads,
+        _ if header(exchange, INFORMATION) == Some("WriteLimitExceeded") => Scope::Writes,
+        _ => Scope::All,
+    }
 }
 
 /// Whose limit is used up, and which, as far as the answer says so.
@@ -43,7 +50,8 @@ fn scope(exchange: &Exchange) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{words, writes_only};
+    use super::{too_much_of, words};
+    use crate::client::pacing::Scope;
     use crate::model::{Exchange, ExchangeOutcome};
 
     fn refused(headers: &[(&str, &str)]) -> Exchange {
@@ -84,13 +92,16 @@ mod tests {
     fn a_429_that_says_nothing_is_not_explained() {
         assert_eq!(words(&refused(&[])), None);
         assert_eq!(words(&refused(&[("x-ms-throttle-scope", "Galaxy/Read")])), None);
-        assert!(!writes_only(&refused(&[])));
+        assert_eq!(too_much_of(&refused(&[])), Scope::All);
     }
 
     #[test]
-    fn too_many_writes_are_told_by_scope_or_by_information() {
-        assert!(writes_only(&refused(&[("x-ms-throttle-scope", "Tenant_Application/Write/app/tenant")])));
-        assert!(writes_only(&refused(&[("x-ms-throttle-information", "WriteLimitExceeded")])));
-        assert!(!writes_only(&refused(&[("x-ms-throttle-scope", "Tenant_Application/ReadWrite/app/tenant")])));
+    fn what_there_was_too_much_of_is_told_by_scope_or_by_information() {
+        let of = |name, value| too_much_of(&refused(&[(name, value)]));
+        assert_eq!(of("x-ms-throttle-scope", "Tenant_Application/Write/app/tenant"), Scope::Writes);
+        assert_eq!(of("x-ms-throttle-scope", "Tenant/Read/app/tenant"), Scope::Reads);
+        assert_eq!(of("x-ms-throttle-scope", "Tenant_Application/ReadWrite/app/tenant"), Scope::All);
+        assert_eq!(of("x-ms-throttle-information", "WriteLimitExceeded"), Scope::Writes);
+        assert_eq!(of("x-ms-throttle-information", "ResourceUnitLimitExceeded"), Scope::All);
     }
 }

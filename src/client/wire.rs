@@ -17,7 +17,7 @@ use crate::{
         complaint::header,
         endpoints::same_origin,
         obstacle::Obstacle,
-        pacing::{Budgeted, Gates, Lane, Passage, Priority, Refusal, Shut, units},
+        pacing::{Budgeted, Gates, Lane, Passage, Priority, Shut, units},
         retry::{Budget, RetryAfter},
         throttle,
         token::{Bearer, Tokens},
@@ -135,7 +135,7 @@ impl Wire {
             endpoints: options.endpoints.clone(),
             tokens: Tokens::new(&options, Arc::clone(&transport), clock)?,
             transport,
-            gates: Gates::default(),
+            gates: Gates::new(options.seed),
             waits: Waits::default(),
             patience: options.patience,
             run_deadline: options.run_deadline.map(|length| began + length),
@@ -248,9 +248,13 @@ impl Wire {
         let (lane, now) = (self.lane(out), self.clock().monotonic());
         let number = |name: &HeaderName| header(exchange, name.as_str())?.trim().parse::<f64>().ok();
         match exchange.outcome {
-            ExchangeOutcome::ServerError | ExchangeOutcome::Lost | ExchangeOutcome::NotSent => {
+            ExchangeOutcome::NotSent => {
                 self.waits.failed(out.service, now);
-                return lane.failed(now);
+                return lane.unreached(now);
+            }
+            ExchangeOutcome::ServerError | ExchangeOutcome::Lost => {
+                self.waits.failed(out.service, now);
+                return lane.failed(now, asked.map(|asked| asked.wait));
             }
             _ => {
                 self.waits.reached(out.service);
@@ -267,7 +271,7 @@ impl Wire {
                     self.waits.asks(lane.on, now.saturating_add(asked.said));
                 }
                 let wait = asked.map(|asked| asked.wait);
-                let until = lane.throttled(now, Refusal { wait, writes_only: throttle::writes_only(exchange) });
+                let until = lane.throttled(now, wait, throttle::too_much_of(exchange));
                 self.waits.at_gate(self.clock(), lane.on, Shut { until, failing: false });
             }
             (_, Some(share)) => lane.used(now, share),

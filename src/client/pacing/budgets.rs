@@ -2,7 +2,7 @@
 //!
 //! Source: Graph "service-specific throttling limits" (identity and access, reports, identity protection and
 //! Conditional Access, Outlook). Exchange publishes no figures for its admin API; four at once is what its clients
-//! have found to hold.
+//! have found to hold for one mailbox.
 
 use std::time::Duration;
 
@@ -51,6 +51,8 @@ pub(super) enum Kind {
     Risk,
     /// Mail, in one mailbox.
     Outlook(String),
+    /// Mail, in all of them.
+    Mail,
     /// Cmdlets for one mailbox.
     Mailbox(String),
     /// All cmdlets.
@@ -65,6 +67,7 @@ impl Kind {
             Self::Reports => "the reports",
             Self::Risk => "Identity Protection and Conditional Access",
             Self::Outlook(_) => "the mailbox",
+            Self::Mail => "the mailboxes",
             Self::Mailbox(_) | Self::Exchange => "Exchange",
         }
     }
@@ -107,14 +110,13 @@ pub(super) fn kind_of(request: &Budgeted<'_>) -> Vec<Kind> {
     let path = below_version(request.url.path());
     let other = OTHERS.iter().find(|(start, _)| starts(path, start));
     let mut parts = path.split('/');
-    let kind = match (other, parts.next(), parts.next(), parts.next()) {
-        (Some((_, kind)), ..) => kind.clone(),
+    match (other, parts.next(), parts.next(), parts.next()) {
+        (Some((_, kind)), ..) => vec![kind.clone()],
         (None, Some("users"), Some(user), Some(part)) if MAIL.contains(&part) => {
-            Kind::Outlook(user.to_ascii_lowercase())
+            vec![Kind::Outlook(user.to_ascii_lowercase()), Kind::Mail]
         }
-        _ => Kind::Directory,
-    };
-    vec![kind]
+        _ => vec![Kind::Directory],
+    }
 }
 
 /// Whether a Graph read draws on the directory's budget: only such reads may share a batch.
@@ -166,19 +168,24 @@ pub(super) fn directory_units(users: u64) -> u32 {
     }
 }
 
-/// What a budget lets through. The directory's units are those of a small tenant until its size is known. Where nothing is published, the
-/// number at once begins low and grows while the service keeps up.
+/// What a budget lets through. The directory's units are those of a small tenant until its size is known. Where nothing
+/// is published, the number at once begins low and grows while the service keeps up.
+///
+/// Whether Outlook's four at once are for each mailbox or for all of them, its documentation has said both: four of all
+/// is right either way. Exchange publishes nothing; its places, those kept for containment among them, end at sixteen.
 pub(super) fn limits(kind: &Kind) -> Limits {
     let seconds = Duration::from_secs;
-    let (at_once, most, windows) = match kind {
+    let window = |most, length| Some(Window::new(most, seconds(length)));
+    let fixed = |at_once, window| Limits { at_once, most: at_once, kept: 0, windows: [window, None], guessed: false };
+    match kind {
         Kind::Directory => {
-            (64, 64, [Some(Window::new(directory_units(0), seconds(10))), Some(Window::new(3_000, seconds(150)))])
+            let windows = [window(directory_units(0), 10), window(3_000, 150)];
+            Limits { kept: 4, windows, ..fixed(64, None) }
         }
-        Kind::Reports => (4, 4, [Some(Window::new(5, seconds(10))), None]),
-        Kind::Risk => (1, 1, [Some(Window::new(1, seconds(1))), None]),
-        Kind::Outlook(_) => (4, 4, [Some(Window::new(10_000, seconds(600))), None]),
-        Kind::Mailbox(_) => (4, 4, [None, None]),
-        Kind::Exchange => (8, 64, [None, None]),
-    };
-    Limits { at_once, most, windows }
+        Kind::Reports => fixed(4, window(5, 10)),
+        Kind::Risk => fixed(1, window(1, 1)),
+        Kind::Outlook(_) => fixed(4, window(10_000, 600)),
+        Kind::Mail | Kind::Mailbox(_) => fixed(4, None),
+        Kind::Exchange => Limits { most: 14, kept: 2, guessed: true, ..fixed(8, None) },
+    }
 }

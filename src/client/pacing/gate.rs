@@ -1,8 +1,8 @@
-//! The gate of one budget: places, quotas, fences. Who waits is let in by importance, then in order.
+//! The gate of one budget: places, quotas, priorities. Who waits is let in by importance, then in order.
 //!
-//! The quotas are the published ones, so that a session begins at the right pace; what the service says corrects it:
-//! a 429 halves the share of a quota that is used, quiet brings it back, and places are added one by one while the
-//! service keeps up (additive increase, multiplicative decrease).
+//! The quotas are the published ones, so that a session begins at the right pace; what the service says corrects it
+//! ([`Brakes`]), and places are added one by one while the service keeps up. Something is kept for changes that
+//! contain: they wait for no evidence.
 
 use std::{
     collections::BTreeMap,
@@ -13,8 +13,9 @@ use std::{
 use tokio::sync::Notify;
 
 use super::{
+    brakes::{Brakes, Refusal, Scope},
     breaker::{Breaker, Circuit},
-    window::{LEAST, Window},
+    window::Window,
 };
 use crate::model::Clock;
 
@@ -42,6 +43,14 @@ impl Pass {
     fn is_write(self) -> bool {
         self.cost[1] > 0
     }
+
+    fn scope(self) -> Scope {
+        Scope::of(self.is_write())
+    }
+
+    fn contains(self) -> bool {
+        self.priority == Priority::Containment
+    }
 }
 
 /// What a gate lets through.
@@ -50,17 +59,13 @@ pub(super) struct Limits {
     pub(super) at_once: usize,
     /// The same, where the service keeps up.
     pub(super) most: usize,
-    /// Quotas.
+    /// Places beside these that only a change that contains may take. Where there are such, nothing else takes the
+    /// last tenth of the quotas either.
+    pub(super) kept: usize,
+    /// Quotas: of everything, and of writes.
     pub(super) windows: [Option<Window>; 2],
-}
-
-/// A 429.
-#[derive(Clone, Copy, Debug, Default)]
-pub(in crate::client) struct Refusal {
-    /// For how long, where that was said.
-    pub(in crate::client) wait: Option<Duration>,
-    /// Whether only writes were too many.
-    pub(in crate::client) writes_only: bool,
+    /// Nothing is published of them, so that failing may be the service's way to say that there were too many.
+    pub(super) guessed: bool,
 }
 
 /// The gate stays shut beyond the deadline of the request.
@@ -72,14 +77,10 @@ pub(in crate::client) struct Shut {
     pub(in crate::client) failing: bool,
 }
 
-/// First and longest fence where the service does not say how long.
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_mins(1);
-/// After so long without a complaint, a twentieth of the quota is used again.
-const QUIET: Duration = Duration::from_secs(10);
-const STEP: f64 = 0.05;
 /// How much more of a quota the service may count than we do before we slow down.
 const MARGIN: f64 = 0.1;
+/// The share of a quota that is left to changes that contain, where something is kept for them.
+const KEPT: f64 = 0.1;
 
 /// The gate of one budget.
 pub(super) struct Gate(Mutex<State>);
@@ -90,40 +91,29 @@ struct State {
     /// Places that are used where the whole share is, and answers since one was added.
     places: usize,
     kept_up: usize,
-    /// There was a 429.
+    /// The service complained.
     cautious: bool,
-    /// All requests, or those that are no writes where writes have a quota of their own.
-    all: Side,
-    writes: Side,
+    reads: Queue,
+    writes: Queue,
     tickets: u64,
-    changed: Duration,
-    penalty: Duration,
+    brakes: Brakes,
     breaker: Breaker,
 }
 
 /// A place in the order: importance first, then who came first.
 type Number = (Priority, u64);
 
-/// One of the quotas, and who waits for it.
-struct Side {
-    waiting: BTreeMap<Number, Arc<Notify>>,
-    /// Nobody leaves before.
-    fence: Duration,
-    /// The share of the quota that is used: halved when we were too fast, and slowly raised again.
-    share: f64,
-}
+/// Who waits.
+#[derive(Default)]
+struct Queue(BTreeMap<Number, Arc<Notify>>);
 
-impl Side {
-    fn new() -> Self {
-        Self { waiting: BTreeMap::new(), fence: Duration::ZERO, share: 1.0 }
-    }
-
+impl Queue {
     fn first(&self) -> Option<Number> {
-        self.waiting.first_key_value().map(|(number, _)| *number)
+        self.0.first_key_value().map(|(number, _)| *number)
     }
 
     fn wake(&self) {
-        if let Some((_, moved)) = self.waiting.first_key_value() {
+        if let Some((_, moved)) = self.0.first_key_value() {
             moved.notify_one();
         }
     }
@@ -145,11 +135,10 @@ impl Gate {
             in_flight: 0,
             kept_up: 0,
             cautious: false,
-            all: Side::new(),
-            writes: Side::new(),
+            reads: Queue::default(),
+            writes: Queue::default(),
             tickets: 0,
-            changed: Duration::ZERO,
-            penalty: FIRST,
+            brakes: Brakes::new(),
             breaker: Breaker::new(),
         };
         Arc::new(Self(Mutex::new(state)))
@@ -175,10 +164,17 @@ impl Gate {
         }
     }
 
-    /// We were too fast. Holds back everybody, for as long as was asked; where nothing was said, for longer each
-    /// time. The answers of one burst count once. When the gate opens again.
-    pub(super) fn throttled(&self, now: Duration, refusal: Refusal) -> Duration {
-        self.with(|state| state.throttle(now, refusal))
+    /// We were too fast. Holds back everybody in the scope, for as long as was asked; where nothing was said, for
+    /// longer each time. The answers of one burst count once. When such a request may leave again.
+    pub(super) fn throttled(&self, now: Duration, pass: Pass, refusal: Refusal) -> Duration {
+        self.with(|state| {
+            // Who was refused waits, whatever the answer says that there was too much of.
+            let scope = if refusal.scope == pass.scope() { refusal.scope } else { Scope::All };
+            if state.brakes.refused(now, Refusal { scope, ..refusal }) {
+                state.shrink(scope);
+            }
+            state.fence(pass)
+        })
     }
 
     /// The service says how much of the quota is used up: above 0.8 we slow down before we are told to, unless it is
@@ -186,12 +182,8 @@ impl Gate {
     pub(super) fn used(&self, now: Duration, share: f64) {
         self.with(|state| {
             let known = state.limits.windows.iter().flatten().map(|window| window.used(now)).fold(0.0, f64::max);
-            let told_before = !state.changed.is_zero() && now < state.changed + FIRST;
-            if share > 0.8 && share > known + MARGIN && !told_before {
-                for side in [&mut state.all, &mut state.writes] {
-                    side.share = (side.share * 0.8).max(LEAST);
-                }
-                state.changed = now;
+            if share > 0.8 && share > known + MARGIN {
+                state.brakes.slow_down(now, 0.8);
             }
         });
     }
@@ -217,7 +209,7 @@ impl Gate {
     /// A request was answered well. Where others wait and the service keeps up, there will be more places.
     pub(super) fn answered(&self) {
         self.with(|state| {
-            state.penalty = FIRST;
+            state.brakes.answered();
             state.grow();
         });
     }
@@ -225,6 +217,15 @@ impl Gate {
     /// The service failed, or could not be reached.
     pub(super) fn failed(&self, now: Duration) {
         self.with(|state| state.breaker.failed(now));
+    }
+
+    /// The service failed under what we sent it, perhaps because it was too much.
+    pub(super) fn strained(&self, now: Duration) {
+        self.with(|state| {
+            if state.limits.guessed && state.brakes.slow_down(now, 0.5) {
+                state.shrink(Scope::All);
+            }
+        });
     }
 
     /// The service answered, whatever it said.
@@ -238,7 +239,7 @@ impl Gate {
             if let Circuit::Open(until) = state.breaker.look(now, pass.priority, state.in_flight) {
                 return Some(Shut { until, failing: true });
             }
-            let until = state.wait(now, pass.cost).unwrap_or_default().max(state.fence(pass));
+            let until = state.wait(now, pass).unwrap_or_default().max(state.fence(pass));
             (until > now).then_some(Shut { until, failing: false })
         })
     }
@@ -254,39 +255,45 @@ impl Gate {
 }
 
 impl State {
-    fn side(&mut self, pass: Pass) -> &mut Side {
-        if pass.is_write() { &mut self.writes } else { &mut self.all }
+    /// The queue of such a request, and the other one.
+    fn queues(&mut self, pass: Pass) -> (&mut Queue, &mut Queue) {
+        if pass.is_write() { (&mut self.writes, &mut self.reads) } else { (&mut self.reads, &mut self.writes) }
     }
 
     fn queue(&mut self, pass: Pass) -> (Number, Arc<Notify>) {
         self.tickets += 1;
         let (number, moved) = ((pass.priority, self.tickets), Arc::new(Notify::new()));
-        self.side(pass).waiting.insert(number, Arc::clone(&moved));
+        self.queues(pass).0.0.insert(number, Arc::clone(&moved));
         (number, moved)
     }
 
+    fn leave(&mut self, pass: Pass, number: Number) {
+        self.queues(pass).0.0.remove(&number);
+        self.wake();
+    }
+
     fn fence(&self, pass: Pass) -> Duration {
-        if pass.is_write() { self.all.fence.max(self.writes.fence) } else { self.all.fence }
+        self.brakes.fence(pass.scope())
     }
 
     fn look(&mut self, now: Duration, number: Number, pass: Pass) -> Look {
         let throttled = |until| Look::Until(Shut { until, failing: false });
         if now < self.fence(pass) {
-            self.all.wake();
+            self.queues(pass).1.wake();
             return throttled(self.fence(pass));
         }
-        self.recover(now);
+        self.brakes.recover(now);
         let circuit = self.breaker.look(now, pass.priority, self.in_flight);
         if let Circuit::Open(until) = circuit {
             return Look::Until(Shut { until, failing: true });
         }
-        let full = circuit == Circuit::Probing || self.in_flight >= self.places();
+        let full = circuit == Circuit::Probing || self.in_flight >= self.places(pass);
         if full || !self.is_first(now, number, pass) {
             return Look::Behind;
         }
-        if let Some(until) = self.wait(now, pass.cost) {
+        if let Some(until) = self.wait(now, pass) {
             // A read may have waited for a write that now waits for its own quota.
-            self.all.wake();
+            self.queues(pass).1.wake();
             return throttled(until);
         }
         for (window, cost) in self.limits.windows.iter_mut().zip(pass.cost) {
@@ -294,49 +301,38 @@ impl State {
                 window.take(now, cost);
             }
         }
-        self.side(pass).waiting.remove(&number);
         self.in_flight += 1;
-        self.wake();
+        self.leave(pass, number);
         Look::Enter
     }
 
-    /// Until when the quotas make a request of this cost wait.
-    fn wait(&self, now: Duration, cost: [u32; 2]) -> Option<Duration> {
-        let quotas = self.limits.windows.iter().zip(cost).zip([self.all.share, self.writes.share]);
-        quotas.filter_map(|((window, cost), share)| window.as_ref()?.wait(now, cost, share)).max()
+    /// Until when the quotas make such a request wait.
+    fn wait(&self, now: Duration, pass: Pass) -> Option<Duration> {
+        let [everything, writes] = &self.limits.windows;
+        let kept = if self.limits.kept == 0 || pass.contains() { 0.0 } else { KEPT };
+        let share = self.share(pass) * (1.0 - kept);
+        let first = everything.as_ref().and_then(|window| window.wait(now, pass.cost[0], share));
+        let share = self.brakes.share(Scope::Writes);
+        first.max(writes.as_ref().and_then(|window| window.wait(now, pass.cost[1], share)))
+    }
+
+    /// The share of what is there for everybody that such a request may use.
+    fn share(&self, pass: Pass) -> f64 {
+        self.brakes.share(if pass.is_write() { Scope::All } else { Scope::Reads })
     }
 
     /// Whether nobody goes before. Writes that wait for their own quota are passed by what does not draw on it.
     fn is_first(&self, now: Duration, number: Number, pass: Pass) -> bool {
-        let (own, other) = if pass.is_write() { (&self.writes, &self.all) } else { (&self.all, &self.writes) };
-        let writes_wait = || now < self.writes.fence || self.wait(now, [0, 1]).is_some();
+        let (own, other) = if pass.is_write() { (&self.writes, &self.reads) } else { (&self.reads, &self.writes) };
+        let a_write = Pass { priority: Priority::Containment, cost: [0, 1] };
+        let writes_wait = || now < self.fence(a_write) || self.wait(now, a_write).is_some();
         own.first() == Some(number)
             && (other.first().is_none_or(|other| number < other) || !pass.is_write() && writes_wait())
     }
 
-    fn throttle(&mut self, now: Duration, refusal: Refusal) -> Duration {
-        let side = if refusal.writes_only { &mut self.writes } else { &mut self.all };
-        let first = now >= side.fence;
-        let wait = match refusal.wait {
-            Some(wait) => wait,
-            None if first => {
-                let longer = (self.penalty * 2).min(LONGEST);
-                std::mem::replace(&mut self.penalty, longer)
-            }
-            None => Duration::ZERO,
-        };
-        side.fence = side.fence.max(now + wait);
-        let until = side.fence;
-        self.changed = now;
-        if first {
-            self.slow_down(refusal.writes_only);
-        }
-        until
-    }
-
-    /// One place more for each answer, which doubles them in a round; after the first 429 one in a round.
+    /// One place more for each answer, which doubles them in a round; after the first complaint one in a round.
     fn grow(&mut self) {
-        let needed = self.in_flight >= self.places || !self.all.waiting.is_empty();
+        let needed = self.in_flight >= self.places || !self.reads.0.is_empty();
         if !needed || self.places >= self.limits.most {
             return;
         }
@@ -346,37 +342,27 @@ impl State {
         }
     }
 
-    fn slow_down(&mut self, writes_only: bool) {
+    /// Fewer places, where it was not only reads or only writes that were too many.
+    fn shrink(&mut self, scope: Scope) {
         self.cautious = true;
-        self.writes.share = (self.writes.share / 2.0).max(LEAST);
-        if !writes_only {
-            self.all.share = (self.all.share / 2.0).max(LEAST);
+        if scope == Scope::All {
             self.places = (self.places / 2).max(self.limits.at_once);
         }
     }
 
-    fn recover(&mut self, now: Duration) {
-        while self.all.share.min(self.writes.share) < 1.0 && now >= self.changed + QUIET {
-            for side in [&mut self.all, &mut self.writes] {
-                side.share = (side.share + STEP).min(1.0);
-            }
-            self.changed += QUIET;
-        }
-    }
-
-    /// Fewer at once, too, while only a share is used.
-    fn places(&self) -> usize {
-        let (mut places, mut share) = (self.places, self.all.share);
+    /// Places that such a request may find taken. Fewer while only a share is used.
+    fn places(&self, pass: Pass) -> usize {
+        let (mut places, mut share) = (self.places, self.share(pass));
         while share < 0.75 && places > 1 {
             places = places.div_ceil(2);
             share *= 2.0;
         }
-        places
+        if pass.contains() { places + self.limits.kept } else { places }
     }
 
     fn wake(&self) {
         self.writes.wake();
-        self.all.wake();
+        self.reads.wake();
     }
 }
 
@@ -389,10 +375,7 @@ struct Ticket<'g> {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        self.gate.with(|state| {
-            state.side(self.pass).waiting.remove(&self.number);
-            state.wake();
-        });
+        self.gate.with(|state| state.leave(self.pass, self.number));
     }
 }
 

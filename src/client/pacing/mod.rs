@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! budgets   which budget a request draws on, and how much: a table
-//! gate      places, quotas, fences, priorities of one budget
+//! gate      places, quotas, priorities of one budget
+//! brakes    fences, and shares of the quotas, once the service complained
 //! breaker   a service that fails again and again is left alone
 //! window    so much in so long
 //! ```
 
+mod brakes;
 mod breaker;
 mod budgets;
 mod gate;
@@ -18,16 +20,20 @@ use std::{
     time::Duration,
 };
 
+use brakes::Refusal;
+pub(super) use brakes::Scope;
 pub(super) use budgets::{Budgeted, is_directory, units};
 use gate::{Gate, Pass, Place};
-pub(super) use gate::{Priority, Refusal, Shut};
+pub(super) use gate::{Priority, Shut};
 
-use crate::model::Clock;
+use crate::{client::draw::Draw, model::Clock};
 use budgets::{Kind, directory_units, kind_of, limits};
 
 /// The gates of a session.
-#[derive(Default)]
-pub(super) struct Gates(Mutex<HashMap<Kind, Arc<Gate>>>);
+pub(super) struct Gates {
+    gates: Mutex<HashMap<Kind, Arc<Gate>>>,
+    draw: Draw,
+}
 
 /// The gates that one request has to pass, narrowest first.
 pub(super) struct Lane {
@@ -35,6 +41,8 @@ pub(super) struct Lane {
     pass: Pass,
     /// What the widest gate stands before.
     pub(super) on: &'static str,
+    /// How much later than it must a fence opens that this request raises, from 0 to 1.
+    spread: f64,
 }
 
 /// A place at each gate of a lane, until it is dropped.
@@ -43,18 +51,24 @@ pub(super) struct Passage {
 }
 
 impl Gates {
+    /// Gates that nobody has passed yet; the seed is that of their jitter.
+    pub(super) fn new(seed: Option<u64>) -> Self {
+        Self { gates: Mutex::default(), draw: Draw::new(seed) }
+    }
+
     /// The lane of a request.
     pub(super) fn lane(&self, request: &Budgeted<'_>) -> Lane {
         let kinds = kind_of(request);
         let on = kinds.last().map_or("the service", Kind::name);
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         let gate = |kind: Kind| Arc::clone(gates.entry(kind.clone()).or_insert_with(|| Gate::new(limits(&kind))));
-        Lane { gates: kinds.into_iter().map(gate).collect(), pass: request.pass(), on }
+        let gates = kinds.into_iter().map(gate).collect();
+        Lane { gates, pass: request.pass(), on, spread: self.draw.fraction() }
     }
 
     /// The tenant has so many users, on which the directory's quota depends.
     pub(super) fn tenant_has(&self, users: u64) {
-        let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut gates = self.gates.lock().unwrap_or_else(PoisonError::into_inner);
         let gate = gates.entry(Kind::Directory).or_insert_with(|| Gate::new(limits(&Kind::Directory)));
         gate.resize(directory_units(users));
     }
@@ -80,9 +94,10 @@ impl Lane {
         self.gates.iter().any(|gate| gate.fence(self.pass) > now)
     }
 
-    /// We were told to hold back. When the widest gate opens again.
-    pub(super) fn throttled(&self, now: Duration, refusal: Refusal) -> Duration {
-        self.gates.last().map_or(now, |gate| gate.throttled(now, refusal))
+    /// We were told to hold back, for as long as was said. When the widest gate opens again.
+    pub(super) fn throttled(&self, now: Duration, wait: Option<Duration>, scope: Scope) -> Duration {
+        let refusal = Refusal { wait, scope, spread: self.spread };
+        self.gates.last().map_or(now, |gate| gate.throttled(now, self.pass, refusal))
     }
 
     /// A share of a quota is used up, as the service counts.
@@ -101,9 +116,19 @@ impl Lane {
         self.gates.iter().for_each(|gate| gate.answered());
     }
 
-    /// The service failed, or could not be reached.
-    pub(super) fn failed(&self, now: Duration) {
+    /// The service could not be reached.
+    pub(super) fn unreached(&self, now: Duration) {
         self.gates.iter().for_each(|gate| gate.failed(now));
+    }
+
+    /// The service failed; perhaps it says for how long it wants to be left alone.
+    pub(super) fn failed(&self, now: Duration, wait: Option<Duration>) {
+        self.unreached(now);
+        if wait.is_some() {
+            self.throttled(now, wait, Scope::All);
+        } else if let Some(widest) = self.gates.last() {
+            widest.strained(now);
+        }
     }
 
     /// The service answered, whatever it said.

@@ -21,8 +21,11 @@ impl Window {
     }
 
     /// Until when a request of this cost has to wait, when only a share of the quota may be used. Less than one
-    /// in a window is one in a longer window.
+    /// in a window is one in a longer window. What costs nothing waits for nothing.
     pub(super) fn wait(&self, now: Duration, cost: u32, share: f64) -> Option<Duration> {
+        if cost == 0 {
+            return None;
+        }
         let wanted = f64::from(self.most) * share.max(LEAST);
         let (most, length) = if wanted < 1.0 { (1.0, self.length.div_f64(wanted)) } else { (wanted, self.length) };
         let mut sum = f64::from(self.sum + cost);
@@ -141,6 +144,6 @@ mod tests {
         assert_eq!(window.wait(SECOND, 5, 1.0), free);
         assert_eq!(window.wait(SECOND, 99, 1.0), free);
         assert_eq!(window.wait(11 * SECOND, 99, 1.0), None);
-        assert_eq!(window.wait(SECOND, 0, 1.0), None);
+        assert_eq!(window.wait(SECOND, 0, 0.5), None);
     }
 }

@@ -136,6 +136,31 @@ async fn a_throttled_item_is_asked_again_alone() {
 }
 
 #[tokio::test]
+async fn an_item_that_fails_and_says_when_to_come_back_holds_everybody_back() {
+    let tenant = Tenant::start().await;
+    tenant
+        .mount(BATCH, |request| {
+            answer_each(request, |url, _| match url.starts_with("/users/b") {
+                true => json!({"status": 504, "headers": {"Retry-After": "30"}, "body": {}}),
+                false => json!({"status": 200, "body": {}}),
+            })
+        })
+        .await;
+    tenant.mount("/v1.0/users/b", |_| json_answer(200, &json!({}))).await;
+    tenant.mount("/v1.0/users/other", |_| json_answer(200, &json!({}))).await;
+    let reader = tenant.open(tenant.options()).await.reader();
+    let path = user("b");
+    let mut failed = Box::pin(reader.get::<Value>(&path));
+    let other = user("a");
+    let mut answered = Box::pin(reader.get::<Value>(&other));
+    assert!(futures_util::poll!(&mut failed).is_pending());
+    answered.as_mut().await.unwrap();
+    reader.get::<Value>(&user("other")).await.unwrap();
+    assert!(tenant.clock.monotonic() >= Duration::from_secs(30));
+    failed.await.unwrap();
+}
+
+#[tokio::test]
 async fn an_item_that_the_answer_leaves_out_or_doubles_is_asked_again() {
     let tenant = Tenant::start().await;
     tenant

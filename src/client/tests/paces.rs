@@ -119,6 +119,42 @@ async fn a_fence_of_exchange_leaves_graph_alone() {
 }
 
 #[tokio::test]
+async fn any_5xx_that_says_when_to_come_back_is_a_fence_for_everybody() {
+    for status in [500, 502, 503, 504] {
+        let tenant = Tenant::start().await;
+        let busy = ResponseTemplate::new(status).insert_header("Retry-After", "30");
+        tenant.mount_in_turn("/v1.0/users/u1", vec![busy, ResponseTemplate::new(204)]).await;
+        tenant.mount("/v1.0/users", |_| empty()).await;
+        let session = tenant.plain().await;
+        session.sender().send(&block(), &Secrets::new(), "id").await;
+        session.reader().list::<Value>(&users()).await.unwrap();
+        assert!(tenant.clock.monotonic() >= 30 * SECOND, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn reads_that_were_too_many_hold_back_no_write() {
+    let tenant = Tenant::start().await;
+    let refused = ResponseTemplate::new(429)
+        .insert_header("Retry-After", "30")
+        .insert_header("x-ms-throttle-scope", "Tenant/Read/app/tenant");
+    tenant.mount_in_turn("/v1.0/users", vec![refused, empty()]).await;
+    tenant.mount("/v1.0/users/u1", |_| ResponseTemplate::new(204)).await;
+    let (session, path) = (tenant.plain().await, users());
+    let reader = session.reader();
+    let mut read = Box::pin(reader.list::<Value>(&path));
+    while tenant.requests().await.is_empty() {
+        assert!(futures_util::poll!(&mut read).is_pending());
+        tokio::task::yield_now().await;
+    }
+    let sent = session.sender().send(&block(), &Secrets::new(), "id").await;
+    assert_eq!(sent.outcome, SendOutcome::Accepted);
+    assert!(tenant.clock.monotonic() < 30 * SECOND);
+    read.await.unwrap();
+    assert!(tenant.clock.monotonic() >= 30 * SECOND, "the read waits");
+}
+
+#[tokio::test]
 async fn the_service_is_told_what_matters() {
     let tenant = Tenant::start().await;
     tenant.mount("/v1.0/users", |_| empty()).await;

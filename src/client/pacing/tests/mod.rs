@@ -1,4 +1,6 @@
-//! Gates: order, fences, quotas, recovery; and the table of budgets.
+//! Gates: order, fences, quotas, recovery. What each service gets is in `services.rs`.
+
+mod services;
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,8 +9,9 @@ use reqwest::{Method, Url};
 
 use super::{
     Gates,
-    budgets::{Budgeted, Kind, is_directory, kind_of, units},
-    gate::{Gate, Limits, Pass, Priority, Refusal, Shut},
+    brakes::{Refusal, Scope},
+    budgets::Budgeted,
+    gate::{Gate, Limits, Pass, Priority, Shut},
     window::Window,
 };
 use crate::model::{Clock, ManualClock, Service};
@@ -20,8 +23,21 @@ fn clock() -> Arc<ManualClock> {
     ManualClock::at("2023-12-12T14:00:00Z".parse().unwrap())
 }
 
+fn places(at_once: usize) -> Limits {
+    Limits { at_once, most: at_once, kept: 0, windows: [None, None], guessed: false }
+}
+
 fn gate(at_once: usize) -> Arc<Gate> {
-    Gate::new(Limits { at_once, most: at_once, windows: [None, None] })
+    Gate::new(places(at_once))
+}
+
+/// A gate with these quotas, of everything and of writes.
+fn quotas(everything: Window, writes: Option<Window>) -> Arc<Gate> {
+    Gate::new(Limits { windows: [Some(everything), writes], ..places(4) })
+}
+
+fn gates() -> Gates {
+    Gates::new(Some(1))
 }
 
 fn pass(priority: Priority) -> Pass {
@@ -29,7 +45,7 @@ fn pass(priority: Priority) -> Pass {
 }
 
 fn after(wait: Option<Duration>) -> Refusal {
-    Refusal { wait, writes_only: false }
+    Refusal { wait, ..Refusal::default() }
 }
 
 const EVIDENCE: Pass = Pass { priority: Priority::Evidence, cost: [1, 0] };
@@ -37,8 +53,8 @@ const EVIDENCE: Pass = Pass { priority: Priority::Evidence, cost: [1, 0] };
 #[tokio::test]
 async fn a_fence_holds_everybody_back_and_is_never_lowered() {
     let (clock, gate) = (clock(), gate(2));
-    gate.throttled(Duration::ZERO, after(Some(30 * SECOND)));
-    gate.throttled(Duration::ZERO, after(Some(5 * SECOND)));
+    gate.throttled(Duration::ZERO, EVIDENCE, after(Some(30 * SECOND)));
+    gate.throttled(Duration::ZERO, EVIDENCE, after(Some(5 * SECOND)));
     drop(gate.enter(&*clock, EVIDENCE, LATE).await.unwrap());
     assert_eq!(clock.monotonic(), 30 * SECOND);
     drop(gate.enter(&*clock, EVIDENCE, LATE).await.unwrap());
@@ -48,7 +64,7 @@ async fn a_fence_holds_everybody_back_and_is_never_lowered() {
 #[tokio::test]
 async fn a_fence_beyond_the_deadline_is_told_at_once_and_leaves_no_trace() {
     let (clock, gate) = (clock(), gate(1));
-    gate.throttled(Duration::ZERO, after(Some(30 * SECOND)));
+    gate.throttled(Duration::ZERO, EVIDENCE, after(Some(30 * SECOND)));
     let refused = gate.enter(&*clock, EVIDENCE, 29 * SECOND).await.err();
     assert_eq!(refused, Some(Shut { until: 30 * SECOND, failing: false }));
     assert_eq!(clock.monotonic(), Duration::ZERO);
@@ -99,7 +115,7 @@ async fn containment_goes_before_evidence_and_evidence_before_enrichment() {
 #[tokio::test]
 async fn a_containment_that_comes_while_evidence_waits_for_its_quota_goes_first() {
     let clock = clock();
-    let gate = Gate::new(Limits { at_once: 4, most: 4, windows: [Some(Window::new(1, 10 * SECOND)), None] });
+    let gate = quotas(Window::new(1, 10 * SECOND), None);
     drop(gate.enter(&*clock, EVIDENCE, LATE).await.unwrap());
     let mut evidence = Box::pin(gate.enter(&*clock, EVIDENCE, LATE));
     assert!(poll!(&mut evidence).is_pending(), "it waits for the window");
@@ -122,9 +138,9 @@ async fn departures(gate: &Arc<Gate>, clock: &ManualClock, count: usize) -> Vec<
 #[tokio::test]
 async fn a_429_halves_the_rate_and_quiet_brings_it_back() {
     let clock = clock();
-    let gate = Gate::new(Limits { at_once: 4, most: 4, windows: [Some(Window::new(100, SECOND)), None] });
-    gate.throttled(clock.monotonic(), after(Some(SECOND)));
-    gate.throttled(clock.monotonic(), after(Some(SECOND)));
+    let gate = quotas(Window::new(100, SECOND), None);
+    gate.throttled(clock.monotonic(), EVIDENCE, after(Some(SECOND)));
+    gate.throttled(clock.monotonic(), EVIDENCE, after(Some(SECOND)));
     let left = departures(&gate, &clock, 101).await;
     assert!(left[49] < 2 * SECOND && left[50] >= 2 * SECOND, "fifty in a second: {:?}", &left[48..52]);
     clock.advance(110 * SECOND);
@@ -139,20 +155,20 @@ async fn a_service_that_does_not_say_how_long_is_left_alone_longer_each_time() {
     let mut now = Duration::ZERO;
     let mut waits = Vec::new();
     for _ in 0..8 {
-        let fence = gate.throttled(now, after(None));
-        assert_eq!(gate.throttled(now, after(None)), fence, "the answers of one burst count once");
+        let fence = gate.throttled(now, EVIDENCE, after(None));
+        assert_eq!(gate.throttled(now, EVIDENCE, after(None)), fence, "the answers of one burst count once");
         waits.push((fence - now).as_secs());
         now = fence;
     }
     assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
     gate.answered();
-    assert_eq!(gate.throttled(now, after(None)) - now, SECOND);
+    assert_eq!(gate.throttled(now, EVIDENCE, after(None)) - now, SECOND);
 }
 
 #[tokio::test]
 async fn a_quota_that_is_nearly_used_up_slows_down_before_a_429() {
     let clock = clock();
-    let gates = Gates::default();
+    let gates = gates();
     let url = Url::parse("https://graph.microsoft.com/v1.0/auditLogs/signIns").unwrap();
     let request = budgeted(Service::Graph, &Method::GET, &url, None);
     let lane = gates.lane(&request);
@@ -194,8 +210,7 @@ impl Clock for Frozen {
 
 #[tokio::test]
 async fn reads_go_on_while_writes_wait_for_their_own_quota() {
-    let windows = [Some(Window::new(100, 10 * SECOND)), Some(Window::new(1, 150 * SECOND))];
-    let gate = Gate::new(Limits { at_once: 4, most: 4, windows });
+    let gate = quotas(Window::new(100, 10 * SECOND), Some(Window::new(1, 150 * SECOND)));
     drop(gate.enter(&Frozen, WRITE, LATE).await.unwrap());
     let mut write = Box::pin(gate.enter(&Frozen, WRITE, LATE));
     assert!(poll!(&mut write).is_pending(), "first of all, and it waits for its quota");
@@ -205,20 +220,73 @@ async fn reads_go_on_while_writes_wait_for_their_own_quota() {
     assert!(poll!(&mut second).is_pending());
 }
 
+#[test]
+fn too_many_of_one_kind_hold_back_no_other() {
+    let refusal = |scope| Refusal { scope, ..after(Some(60 * SECOND)) };
+    for (scope, refused, other) in [(Scope::Writes, WRITE, EVIDENCE), (Scope::Reads, EVIDENCE, WRITE)] {
+        let gate = gate(4);
+        gate.throttled(Duration::ZERO, refused, refusal(scope));
+        assert_eq!((gate.fence(other), gate.fence(refused)), (Duration::ZERO, 60 * SECOND), "{scope:?}");
+    }
+}
+
+#[test]
+fn who_is_refused_waits_whatever_the_answer_says_that_there_was_too_much_of() {
+    for (scope, refused) in [(Scope::Reads, WRITE), (Scope::Writes, EVIDENCE)] {
+        let gate = gate(4);
+        let until = gate.throttled(Duration::ZERO, refused, Refusal { scope, ..after(Some(9 * SECOND)) });
+        assert_eq!((until, gate.fence(refused)), (9 * SECOND, 9 * SECOND), "{scope:?}");
+    }
+}
+
 #[tokio::test]
-async fn too_many_writes_hold_back_writes_only() {
-    let (clock, gate) = (clock(), gate(4));
-    gate.throttled(Duration::ZERO, Refusal { wait: Some(60 * SECOND), writes_only: true });
-    drop(gate.enter(&*clock, EVIDENCE, LATE).await.unwrap());
-    assert_eq!(clock.monotonic(), Duration::ZERO);
-    assert_eq!((gate.fence(EVIDENCE), gate.fence(WRITE)), (Duration::ZERO, 60 * SECOND));
-    drop(gate.enter(&*clock, WRITE, LATE).await.unwrap());
-    assert_eq!(clock.monotonic(), 60 * SECOND);
+async fn too_many_reads_slow_down_reads_and_no_write() {
+    let gate = quotas(Window::new(4, 10 * SECOND), Some(Window::new(4, 10 * SECOND)));
+    gate.throttled(Duration::ZERO, EVIDENCE, Refusal { scope: Scope::Reads, ..after(Some(Duration::ZERO)) });
+    for _ in 0..3 {
+        drop(gate.enter(&Frozen, WRITE, LATE).await.unwrap());
+    }
+    let mut read = Box::pin(gate.enter(&Frozen, EVIDENCE, LATE));
+    assert!(poll!(&mut read).is_pending(), "half of the quota is more than used up");
+    assert!(gate.enter(&Frozen, WRITE, LATE).await.is_ok());
+}
+
+#[tokio::test]
+async fn evidence_leaves_places_and_a_tenth_of_the_quota_to_containment() {
+    let windows = [Some(Window::new(20, 10 * SECOND)), None];
+    let gate = Gate::new(Limits { kept: 2, windows, ..places(17) });
+    let mut places = Vec::new();
+    for _ in 0..17 {
+        places.push(gate.enter(&Frozen, EVIDENCE, LATE).await.unwrap());
+    }
+    let mut read = Box::pin(gate.enter(&Frozen, EVIDENCE, LATE));
+    assert!(poll!(&mut read).is_pending(), "all places are taken");
+    places.push(gate.enter(&Frozen, WRITE, LATE).await.unwrap());
+    places.truncate(1);
+    assert!(poll!(&mut read).is_pending(), "nine tenths of the quota are used up");
+    for _ in 0..2 {
+        places.push(gate.enter(&Frozen, pass(Priority::Containment), LATE).await.unwrap());
+    }
+    let mut write = Box::pin(gate.enter(&Frozen, WRITE, LATE));
+    assert!(poll!(&mut write).is_pending(), "and now all of it");
+}
+
+#[tokio::test]
+async fn a_containment_finds_a_place_where_slow_reads_hold_those_that_complaints_left() {
+    let gate = Gate::new(Limits { kept: 1, ..places(8) });
+    for _burst in 0..3 {
+        gate.throttled(Duration::ZERO, EVIDENCE, after(Some(Duration::ZERO)));
+    }
+    let _slow = gate.enter(&Frozen, EVIDENCE, LATE).await.unwrap();
+    let mut read = Box::pin(gate.enter(&Frozen, EVIDENCE, LATE));
+    assert!(poll!(&mut read).is_pending(), "an eighth of eight is taken");
+    let mut write = Box::pin(gate.enter(&Frozen, WRITE, LATE));
+    assert!(poll!(&mut write).is_ready());
 }
 
 #[tokio::test]
 async fn a_service_that_keeps_up_gets_more_at_once_and_a_429_takes_it_back() {
-    let (clock, gate) = (clock(), Gate::new(Limits { at_once: 2, most: 4, windows: [None, None] }));
+    let (clock, gate) = (clock(), Gate::new(Limits { most: 4, ..places(2) }));
     let fit = async |gate: &Arc<Gate>| {
         let mut places = Vec::new();
         loop {
@@ -240,7 +308,7 @@ async fn a_service_that_keeps_up_gets_more_at_once_and_a_429_takes_it_back() {
     (0..40).for_each(|_| gate.answered());
     drop(places);
     assert_eq!(fit(&gate).await.len(), 4, "up to a bound");
-    gate.throttled(clock.monotonic(), after(Some(SECOND)));
+    gate.throttled(clock.monotonic(), EVIDENCE, after(Some(SECOND)));
     clock.advance(2 * SECOND);
     assert_eq!(fit(&gate).await.len(), 1, "half of what it began with");
     clock.advance(200 * SECOND);
@@ -276,7 +344,7 @@ async fn a_service_that_fails_is_left_alone_but_a_containment_tries_it() {
 #[tokio::test]
 async fn what_we_used_ourselves_is_no_reason_to_slow_down() {
     let clock = clock();
-    let gate = Gate::new(Limits { at_once: 4, most: 4, windows: [Some(Window::new(10, 10 * SECOND)), None] });
+    let gate = quotas(Window::new(10, 10 * SECOND), None);
     departures(&gate, &clock, 9).await;
     gate.used(clock.monotonic(), 0.95);
     departures(&gate, &clock, 1).await;
@@ -285,7 +353,7 @@ async fn what_we_used_ourselves_is_no_reason_to_slow_down() {
 
 #[tokio::test]
 async fn a_large_tenant_has_a_larger_quota() {
-    let (clock, gates) = (clock(), Gates::default());
+    let (clock, gates) = (clock(), gates());
     let url = Url::parse("https://graph.microsoft.com/v1.0/users").unwrap();
     let mut request = budgeted(Service::Graph, &Method::GET, &url, None);
     request.units = 3_500;
@@ -302,7 +370,7 @@ async fn a_large_tenant_has_a_larger_quota() {
 
 #[tokio::test]
 async fn a_request_that_cost_more_than_was_thought_is_counted_so() {
-    let (clock, gates) = (clock(), Gates::default());
+    let (clock, gates) = (clock(), gates());
     let url = Url::parse("https://graph.microsoft.com/v1.0/users").unwrap();
     let lane = gates.lane(&budgeted(Service::Graph, &Method::GET, &url, None));
     drop(lane.enter(&*clock, LATE).await.unwrap());
@@ -313,77 +381,4 @@ async fn a_request_that_cost_more_than_was_thought_is_counted_so() {
 
 fn budgeted<'a>(service: Service, method: &'a Method, url: &'a Url, mailbox: Option<&'a str>) -> Budgeted<'a> {
     Budgeted { service, method, url, mailbox, priority: Priority::Evidence, units: 1 }
-}
-
-fn graph(path: &str) -> Kind {
-    let url = Url::parse(&format!("https://graph.microsoft.com/v1.0/{path}")).unwrap();
-    let kinds = kind_of(&budgeted(Service::Graph, &Method::GET, &url, None));
-    assert_eq!(is_directory(&url), kinds == [Kind::Directory], "{path}");
-    kinds[0].clone()
-}
-
-#[test]
-fn every_path_has_its_budget() {
-    for path in
-        ["users/u", "users/u/authentication/methods", "devices", "servicePrincipals/s", "$batch", "organization"]
-    {
-        assert_eq!(graph(path), Kind::Directory, "{path}");
-    }
-    assert_eq!(graph("auditLogs/signIns?$top=1"), Kind::Reports);
-    assert_eq!(graph("reports/authenticationMethods/userRegistrationDetails"), Kind::Reports);
-    for path in ["identityProtection/riskyUsers/confirmCompromised", "identity/conditionalAccess/namedLocations/x"] {
-        assert_eq!(graph(path), Kind::Risk, "{path}");
-    }
-    assert_eq!(graph("users/U/mailFolders/inbox/messageRules"), Kind::Outlook("u".to_owned()));
-    assert_eq!(graph("users/u/mailboxSettings"), Kind::Outlook("u".to_owned()));
-}
-
-#[tokio::test]
-async fn cmdlets_go_four_at_once_per_mailbox_and_eight_in_all() {
-    let (clock, gates) = (clock(), Gates::default());
-    let url = Url::parse("https://outlook.office365.com/adminapi/beta/t/InvokeCommand").unwrap();
-    let lane = |mailbox| gates.lane(&budgeted(Service::Exchange, &Method::POST, &url, Some(mailbox)));
-    let mut places = Vec::new();
-    for (mailbox, fit) in [("a@x.example", 4), ("B@x.example", 4)] {
-        for _ in 0..fit {
-            places.push(lane(mailbox).enter(&*clock, LATE).await.unwrap());
-        }
-    }
-    let same = lane("A@X.EXAMPLE");
-    let mut same = Box::pin(same.enter(&*clock, LATE));
-    assert!(poll!(&mut same).is_pending(), "the fifth of a mailbox waits");
-    let other = lane("c@x.example");
-    let mut other = Box::pin(other.enter(&*clock, LATE));
-    assert!(poll!(&mut other).is_pending(), "the ninth of all waits");
-    places.pop();
-    other.await.unwrap();
-}
-
-#[test]
-fn a_fence_concerns_its_budget_only() {
-    let gates = Gates::default();
-    let url = |path: &str| Url::parse(&format!("https://graph.microsoft.com/v1.0/{path}")).unwrap();
-    let (reports, users) = (url("auditLogs/signIns"), url("users"));
-    let lane = |url| gates.lane(&budgeted(Service::Graph, &Method::GET, url, None));
-    lane(&reports).throttled(Duration::ZERO, after(Some(9 * SECOND)));
-    assert!(lane(&reports).is_fenced(8 * SECOND) && !lane(&reports).is_fenced(9 * SECOND));
-    assert!(!lane(&users).is_fenced(Duration::ZERO));
-}
-
-#[test]
-fn requests_cost_what_graph_says() {
-    let cost =
-        |path: &str| units(&Method::GET, &Url::parse(&format!("https://graph.microsoft.com/v1.0/{path}")).unwrap());
-    assert_eq!(cost("users/u"), 2);
-    assert_eq!(cost("users/u?$select=id"), 1);
-    assert_eq!(cost("users?$top=5&$select=id"), 1, "never nothing");
-    assert_eq!(cost("users/u?$expand=manager"), 3);
-    assert_eq!(cost("groups/g/transitiveMembers"), 5);
-    assert_eq!(cost("groups/g/members"), 3);
-    assert_eq!(cost("servicePrincipals/s"), 1);
-    assert_eq!(cost("servicePrincipals/s/appRoleAssignments"), 2);
-    let url = Url::parse("https://graph.microsoft.com/v1.0/users/u").unwrap();
-    assert_eq!(units(&Method::PATCH, &url), 1);
-    assert_eq!(budgeted(Service::Graph, &Method::PATCH, &url, None).pass().cost, [1, 1]);
-    assert_eq!(budgeted(Service::Graph, &Method::GET, &url, None).pass().cost, [1, 0]);
 }
