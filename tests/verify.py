@@ -2,7 +2,7 @@
 """verify.py RUN [KEY | ROOT]...: verifies a run's folder after docs/evidence-format.md, with the standard library.
 Written from that page, not from the program, whose tests hold the two against each other."""
 import json, os, re, sys, urllib.parse
-from verify_rules import around, story
+from verify_rules import around, story, strangers
 from verify_tools import load, opened, read, root, sha, unbase
 
 CODES = {"authentic": 0, "consistent": 50, "open": 51, "torn-tail": 52, "broken": 5}
@@ -108,12 +108,12 @@ def check(run, given):
     assert not roots or roots <= {root(leaves[:size + 1]) for size in range(len(leaves))}, "another root than was given"
     assert not (closed and tail), "bytes stand after the last line"
     good = "authentic" if keys or root(leaves) in roots else "consistent"
-    return "torn-tail" if tail else good if closed else "open"
+    return ("torn-tail" if tail else good if closed else "open"), strangers(head, records)
 
 if __name__ == "__main__":
     try:
-        verdict, why = check(sys.argv[1], sys.argv[2:]), None
+        (verdict, notes), why = check(sys.argv[1], sys.argv[2:]), None
     except Exception as error:
-        verdict, why = "broken", f"{type(error).__name__}: {error}"
-    print(json.dumps({"verdict": verdict, "why": why}))
+        verdict, notes, why = "broken", [], f"{type(error).__name__}: {error}"
+    print(json.dumps({"verdict": verdict, "why": why, "notes": notes}))
     sys.exit(CODES[verdict])

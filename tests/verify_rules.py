@@ -32,6 +32,13 @@ def story(records, plan):
             assert all("end" in it for it in of.values() if it["calls"]), "a change has no end"
 
 
+def strangers(head, records):
+    """Processes that went on as somebody else to the tenant than the header names: no fault, but to be told."""
+    who = lambda it: [it[k] for k in ("tenant_id", "app_id", "object_id")]
+    others = [(seq, rec.get("identity")) for seq, rec in enumerate(records) if rec["type"] == "resumed"]
+    return [f"line {seq}: another identity" for seq, it in others if it and who(it) != who(head["identity"])]
+
+
 def around(run, head, records):
     """The earlier runs of the case, its sealed secrets, and whoever else claims to be this run; in a case only."""
     runs, here = os.path.split(os.path.realpath(run))

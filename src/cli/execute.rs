@@ -181,6 +181,10 @@ pub(crate) async fn resumed(
     keep.claim(&History::load(path).or_fail(Exit::NotVerified)?.header, file.digest()).await?;
     let (journal, history) = reopen(context, path)?;
     keep.note(journal.case_dir(), &history.header.run_id)?;
+    let (us, begun) = (connected.session.identity(), &history.header.identity);
+    if !us.is_same_as(begun) {
+        context.out.say(&format!("warning: the run was begun by {}; it goes on as {}", begun.who(), us.who()));
+    }
     let approved = match Approved::resumed(file.clone(), &history) {
         Some(approved) => approved,
         None => approver.again(file, digest).await?,

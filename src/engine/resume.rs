@@ -59,6 +59,7 @@ pub async fn take_up(
         records,
         torn: history.torn.clone(),
         by: by.to_owned(),
+        identity: Some(Box::new(deps.session.identity().clone())),
         continues: history.continues.clone(),
     };
     deps.journal.append(record, Vec::new()).await?;

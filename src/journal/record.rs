@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     journal::Earlier,
-    model::{Call, Caveat, Outcome, Override, Target, Untrusted, Verdict},
+    model::{Call, Caveat, Identity, Outcome, Override, Target, Untrusted, Verdict},
 };
 
 /// One line of `journal.jsonl`.
@@ -309,6 +309,9 @@ pub enum Record {
         torn: Option<Torn>,
         /// The name that was given; nobody proved it.
         by: String,
+        /// Who this process is to the tenant, from the token. Records that were made before this was kept have none.
+        #[serde(default)]
+        identity: Option<Box<Identity>>,
         /// What is gone on with, and under which new key; the old one died with its process.
         continues: Option<Continues>,
     },

@@ -204,6 +204,9 @@ pub(crate) fn both_given(run: &Path, noted: &[String]) -> Verification {
         Ok(output) => {
             let said: Value = serde_json::from_slice(&output.stdout).unwrap();
             assert_eq!(said["verdict"], ours.verdict.word(), "{said}\n{ours:#?}");
+            let strangers = ours.findings.iter().filter(|finding| finding.code == verify::Code::OtherIdentity);
+            let notes = strangers.filter_map(|finding| Some(format!("line {}: another identity", finding.line?)));
+            assert!(!ours.verdict.is_good() || said["notes"] == json!(notes.collect::<Vec<_>>()), "{said}\n{ours:#?}");
             assert_eq!(output.status.code(), Some(exit_code(ours.verdict)));
         }
         Err(error) => println!("SKIPPED: the verifier in Python cannot be run: {error}"),

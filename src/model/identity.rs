@@ -3,6 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::model::Untrusted;
+
 /// Whether a token speaks for an application or for a signed-in person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -51,4 +53,24 @@ pub struct Identity {
     /// Source: Microsoft identity platform, "Claims challenges, claims requests and client capabilities".
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub continuous: bool,
+}
+
+impl Identity {
+    /// Whether two tokens speak for the same: what they permit may differ.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        let of = |it: &Self| (it.tenant_id.clone(), it.app_id.clone(), it.object_id.clone());
+        of(self) == of(other)
+    }
+
+    /// Who that is, safe to print.
+    pub fn who(&self) -> String {
+        let [app, object] = [&self.app_id, &self.object_id].map(|id| Untrusted::from(id.as_str()).line());
+        match (self.kind, &self.user_principal_name) {
+            (IdentityKind::Application, _) => format!("application {app} ({object})"),
+            (IdentityKind::User, Some(name)) => {
+                format!("{} ({object}) through application {app}", Untrusted::from(name.as_str()).term())
+            }
+            (IdentityKind::User, None) => format!("user {object} through application {app}"),
+        }
+    }
 }

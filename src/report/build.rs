@@ -312,6 +312,10 @@ fn method(
     blind_spots.extend(denied(exchanges));
     blind_spots.sort();
     blind_spots.dedup();
+    let mut resumed = facts.resumed.clone();
+    for taken_up in &mut resumed {
+        taken_up.what.identity.take_if(|us| us.is_same_as(&header.identity));
+    }
     Method {
         tool: header.tool.clone(),
         host: header.host.clone(),
@@ -322,7 +326,7 @@ fn method(
         inputs: file.plan.inputs.clone(),
         plan_digest: file.digest.clone(),
         clock: clock(exchanges),
-        resumed: facts.resumed.clone(),
+        resumed,
         blind_spots,
     }
 }

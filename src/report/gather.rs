@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     handed::Handed,
-    types::{Approver, CallMade, Exhibit, Proof, Sealed, Spot},
+    types::{Approver, CallMade, Exhibit, Proof, Sealed, Spot, TakenUp},
 };
 use crate::{
     journal::{Line, Purpose, Record, read_head},
@@ -55,7 +55,7 @@ pub(super) struct Facts {
     pub(super) order: Vec<String>,
     /// Secrets to hand over: those in force.
     pub(super) secrets: Vec<Sealed>,
-    pub(super) resumed: Vec<Proof<String>>,
+    pub(super) resumed: Vec<Proof<TakenUp>>,
     pub(super) interrupted: Option<Proof<String>>,
     pub(super) close: Option<Close>,
     pub(super) blind_spots: Vec<Spot>,
@@ -88,9 +88,10 @@ impl Facts {
                 let (by, digest, overrides) = (by.clone(), digest.clone(), overrides.clone());
                 self.approvals.push(Approver { seq, by, how: *how, digest, overrides });
             }
-            Record::Resumed { by, .. } => {
+            Record::Resumed { by, identity, .. } => {
                 self.interrupted = None;
-                self.resumed.push(Proof { seq, what: by.clone() });
+                let identity = identity.as_deref().cloned();
+                self.resumed.push(Proof { seq, what: TakenUp { by: by.clone(), identity } });
             }
             Record::Interrupted { reason } => self.interrupted = Some(Proof { seq, what: reason.clone() }),
             Record::Closed { last_cut_off_ms, contained_ms, .. } => {

@@ -31,8 +31,8 @@ pub use audience::Audience;
 use serde_json::Value;
 pub use types::{
     Account, Approver, CallMade, Change, Clock, Containment, Examined, Exhibit, Exposure, Found, Indicator, Lane,
-    LeftAlone, Method, Moment, NotPlanned, Proof, Report, RequestFor, Rollback, Sealed, Spot, Status, Step, Technique,
-    Trace, WayBack,
+    LeftAlone, Method, Moment, NotPlanned, Proof, Report, RequestFor, Rollback, Sealed, Spot, Status, Step, TakenUp,
+    Technique, Trace, WayBack,
 };
 
 use crate::{

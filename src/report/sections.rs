@@ -288,7 +288,12 @@ fn clock(method: &Method, blocks: &mut Vec<Block>) {
         point(Text::new().words(format!("the tenant's clock {apart}, by {} of its answers", clock.samples)));
     }
     for resumed in &method.resumed {
-        point(Text::new().words("taken up again by ").said(&resumed.what).seq(resumed.seq));
+        let text = Text::new().words("taken up again by ").said(&resumed.what.by);
+        let text = match &resumed.what.identity {
+            Some(us) => text.words(", now as ").code(us.who()),
+            None => text,
+        };
+        point(text.seq(resumed.seq));
     }
 }
 

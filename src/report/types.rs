@@ -314,6 +314,15 @@ pub struct RequestFor {
     pub task: String,
 }
 
+/// A later process that went on with the run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TakenUp {
+    /// The name that was given; nobody proved it.
+    pub by: String,
+    /// Who it is to the tenant, where that is somebody else than who began the run.
+    pub identity: Option<Identity>,
+}
+
 /// A new secret, encrypted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Sealed {
@@ -377,7 +386,7 @@ pub struct Method {
     /// Our clock against the tenant's.
     pub clock: Option<Clock>,
     /// When the run was taken up again.
-    pub resumed: Vec<Proof<String>>,
+    pub resumed: Vec<Proof<TakenUp>>,
     /// What could not be seen.
     pub blind_spots: Vec<Spot>,
 }

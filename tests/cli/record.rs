@@ -82,6 +82,33 @@ fn a_clock_that_is_off_is_told_when_a_run_begins_and_when_it_is_taken_up() {
 }
 
 #[test]
+fn a_run_that_is_taken_up_as_somebody_else_says_so() {
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    let mut command = lab.command(&["apply", "plan.json", "--approve", &digest]);
+    drop(command.env("STAUNCH_CRASH_AFTER", "2").output().unwrap());
+    // Our application was deleted and set up anew; nobody consented to its permissions again.
+    let (us, new) = (lab.tenant.credentials().client_id, "0a0a0a0a-0000-4000-8000-0a0a0a0a0a0a");
+    lab.tenant.edit(|state| {
+        let mut ours = state.service_principals.values().find(|it| it.app_id == us).unwrap().clone();
+        state.service_principals.remove(&ours.id);
+        ours.id = new.to_owned();
+        state.service_principals.insert(new.to_owned(), ours);
+    });
+    let run = lab.run_id();
+    let resumed = lab.staunch(&["resume", &run]);
+    assert_eq!(resumed.code, Some(4), "{}", resumed.text());
+    let line = resumed.stderr.lines().find(|line| line.starts_with("warning: the run was begun by")).unwrap();
+    let now = format!("application {us} ({new})");
+    assert!(line.ends_with(&format!("it goes on as {now}")), "{line}");
+    let report = resumed.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(report.contains(&format!("taken up again by responder, now as {now}")), "{}", resumed.stdout);
+    assert!(lab.staunch(&["audit", "show", &run]).stdout.contains(&format!("resumed by responder as {now}")));
+    let verified = lab.staunch(&["audit", "verify", &run]);
+    assert!(verified.code == Some(50) && verified.stdout.contains(&now), "{}", verified.text());
+}
+
+#[test]
 fn the_record_is_compared_with_what_the_tenant_logged() {
     let lab = Lab::aitm();
     let (run, _) = applied(&lab);

@@ -167,7 +167,10 @@ pub(super) fn sentence(line: &Line) -> String {
             format!("{change} read again {reads} times in {waited_ms} ms: {verdict:?}")
         }
         Record::Ended { change, outcome, reason, .. } => format!("{change} {}: {reason}", outcome.word()),
-        Record::Resumed { records, by, .. } => format!("resumed by {by} after {records} records"),
+        Record::Resumed { records, by, identity, .. } => {
+            let us = identity.as_ref().map(|us| format!(" as {}", us.who())).unwrap_or_default();
+            format!("resumed by {by}{us} after {records} records")
+        }
         Record::Interrupted { reason } => format!("interrupted: {reason}"),
         Record::Closed { outcomes, .. } => format!("closed: {outcomes:?}"),
     };

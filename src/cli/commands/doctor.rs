@@ -150,14 +150,7 @@ fn who(identity: &Identity) -> String {
     let permissions = list(identity.permissions.iter().map(String::as_str).collect());
     let roles =
         list(identity.directory_roles.iter().map(|id| role_name(id)).filter(|name| *name != EVERY_APP).collect());
-    let kind = match identity.kind {
-        IdentityKind::Application => "application".to_owned(),
-        IdentityKind::User => {
-            let name = identity.user_principal_name.as_deref().unwrap_or(&identity.object_id);
-            format!("{} through application", Untrusted::from(name).term())
-        }
-    };
-    format!("{kind} {} ({}); permissions: {permissions}; roles: {roles}", identity.app_id, identity.object_id)
+    format!("{}; permissions: {permissions}; roles: {roles}", identity.who())
 }
 
 /// The role id that every application's token carries; it says nothing.

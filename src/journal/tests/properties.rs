@@ -63,7 +63,13 @@ async fn every_type(case: &Path) -> PathBuf {
     let (journal, history) = Journal::reopen(&run, ManualClock::at(noon())).unwrap();
     let records = history.lines.len() as u64;
     let lines = [
-        Record::Resumed { records, torn: history.torn, by: "ilse".into(), continues: history.continues },
+        Record::Resumed {
+            records,
+            torn: history.torn,
+            by: "ilse".into(),
+            identity: None,
+            continues: history.continues,
+        },
         Record::Reconciled {
             change: "c1".into(),
             call: 0,

@@ -11,7 +11,7 @@ use crate::{
         verify,
         verify::Code,
     },
-    model::ManualClock,
+    model::{Identity, ManualClock},
 };
 
 fn tear(run: &Path, bytes: &[u8]) {
@@ -30,6 +30,7 @@ async fn resume(run: &Path) -> (Journal, History) {
         records: history.lines.len() as u64,
         torn: history.torn.clone(),
         by: "ilse".into(),
+        identity: Some(Box::new(history.header.identity.clone())),
         continues: history.continues.clone(),
     };
     journal.append(resumed, vec![]).await.unwrap();
@@ -39,6 +40,35 @@ async fn resume(run: &Path) -> (Journal, History) {
 async fn crashed(case: &Path) -> std::path::PathBuf {
     let bench = small(case, "r1").await;
     bench.journal.run_dir().to_owned()
+}
+
+/// Whoever reads the header must not take one application's changes for another's.
+#[tokio::test]
+async fn a_run_that_goes_on_as_somebody_else_is_told_by_both_verifiers() {
+    let case = tempfile::tempdir().unwrap();
+    let run = crashed(case.path()).await;
+    let resumed = |history: &History, us: Identity| Record::Resumed {
+        records: history.lines.len() as u64,
+        torn: None,
+        by: "ilse".into(),
+        identity: Some(Box::new(us)),
+        continues: history.continues.clone(),
+    };
+    // A newer token of the same application is no other.
+    let (journal, history) = reopen(&run);
+    let same = Identity { token_id: None, permissions: Vec::new(), ..history.header.identity.clone() };
+    journal.append(resumed(&history, same), vec![]).await.unwrap();
+    drop(journal);
+    let (journal, history) = reopen(&run);
+    let other = Identity { app_id: "other-app".into(), ..history.header.identity.clone() };
+    journal.append(resumed(&history, other), vec![]).await.unwrap();
+    journal.close(Closing::default()).await.unwrap();
+    let verification = both(&run, &[]);
+    assert_eq!(verification.verdict, Verdict::Consistent, "{verification:#?}");
+    let told: Vec<_> = verification.findings.iter().filter(|it| it.code == Code::OtherIdentity).collect();
+    assert_eq!(told.len(), 1, "{verification:#?}");
+    assert_eq!(told[0].line, Some(history.lines.len() as u64));
+    assert!(told[0].text.contains("application other-app"), "{}", told[0].text);
 }
 
 #[tokio::test]

@@ -125,7 +125,7 @@ fn a_folder_that_cannot_be_written_is_an_error_before_the_first_change() {
 async fn lines_that_the_journal_writes_itself_are_refused() {
     let case = tempfile::tempdir().unwrap();
     let bench = Bench::new(case.path(), "r1");
-    let resumed = Record::Resumed { records: 1, torn: None, by: "ilse".into(), continues: None };
+    let resumed = Record::Resumed { records: 1, torn: None, by: "ilse".into(), identity: None, continues: None };
     let error = bench.journal.append(resumed, vec![]).await.unwrap_err();
     assert!(matches!(error, JournalError::OutOfPlace { kind: "resumed", .. }));
     let second = bench.journal.clone();

@@ -37,8 +37,24 @@ impl Chain {
             chain.before_head = std::mem::replace(&mut chain.head, sha256_hex(raw));
             chain.lines.push(line);
         }
+        if let Some(header) = header {
+            chain.strangers(header, found);
+        }
         chain.ends(found);
         chain
+    }
+
+    /// Processes that were somebody else to the tenant than `run.json` says.
+    fn strangers(&self, header: &RunHeader, found: &mut Findings) {
+        for (seq, record) in self.records() {
+            if let Record::Resumed { identity: Some(us), .. } = record
+                && !us.is_same_as(&header.identity)
+            {
+                let (now, begun) = (us.who(), header.identity.who());
+                let text = format!("from here on the changes are those of {now}; the run was begun by {begun}");
+                found.note_line(Code::OtherIdentity, seq, text);
+            }
+        }
     }
 
     /// The lines that can be understood, with their place in the file.

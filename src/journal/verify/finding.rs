@@ -164,6 +164,8 @@ pub enum Code {
     SignerUnknown,
     /// A later process went on under a new key.
     Continued,
+    /// A later process went on as somebody else to the tenant.
+    OtherIdentity,
     /// A root that was given is not that of these lines.
     RootMismatch,
     /// A root that was given is that of the first lines only.

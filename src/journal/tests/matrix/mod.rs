@@ -98,6 +98,7 @@ fn layer(code: Code) -> Layer {
         | Code::HandoverGone
         | Code::EarlierRunsElsewhere
         | Code::Continued
+        | Code::OtherIdentity
         | Code::Stamped
         | Code::StampNotChecked
         | Code::Signed

@@ -72,6 +72,7 @@ async fn taken_up_again(case: &Path) {
         records: history.lines.len() as u64,
         torn: history.torn.clone(),
         by: "ilse".into(),
+        identity: Some(Box::new(history.header.identity.clone())),
         continues: history.continues.clone(),
     };
     journal.append(resumed, vec![]).await.unwrap();
