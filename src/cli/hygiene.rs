@@ -1,4 +1,5 @@
-//! What the program leaves behind when it falls: no memory image, and no words of a panic, which could hold secrets.
+//! What the program leaves behind when it falls: no memory image, and no words of a panic, which could hold secrets. And
+//! what it asks of the system to fall less.
 
 use std::panic::{self, PanicHookInfo};
 
@@ -7,6 +8,7 @@ use crate::cli::output::Output;
 /// To be called before any secret is read.
 pub(crate) fn begin(out: Output) {
     no_core_dumps();
+    many_files();
     panic::set_hook(Box::new(move |info| out.say(&fallen(info))));
 }
 
@@ -40,6 +42,25 @@ fn no_core_dumps() {
 #[cfg(not(unix))]
 fn no_core_dumps() {}
 
+/// Connections and evidence of a big run are more files than a system gives by default: 256 on macOS, 1,024 elsewhere.
+#[cfg(unix)]
+fn many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    /// macOS gives no more (`OPEN_MAX`), whatever it says.
+    const MOST: u64 = 10_240;
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(MOST, |maximum| maximum.min(MOST));
+    if current.is_some_and(|current| current < wanted)
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum })
+    {
+        tracing::warn!(%error, "few files can be open at once");
+    }
+}
+
+#[cfg(not(unix))]
+fn many_files() {}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -57,6 +78,19 @@ mod tests {
         super::no_core_dumps();
         assert_eq!(dumpable_behavior().unwrap(), DumpableBehavior::NotDumpable);
         assert_eq!(getrlimit(Resource::Core).current, Some(0));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn as_many_files_as_the_system_gives_can_be_open() {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+        super::many_files();
+        let given = getrlimit(Resource::Nofile);
+        let current = given.current.unwrap();
+        setrlimit(Resource::Nofile, Rlimit { current: Some(current.min(10_240) - 1), ..given }).unwrap();
+        super::many_files();
+        assert_eq!(getrlimit(Resource::Nofile).current, Some(current.min(10_240)));
     }
 
     #[test]

@@ -33,6 +33,9 @@ use crate::{
 /// Most lines in one commit.
 const BATCH: usize = 256;
 
+/// Most new files that wait for their fsync at once: a process may have few open.
+const UNSYNCED: usize = 64;
+
 /// How an append is answered.
 pub(crate) type Reply = oneshot::Sender<Result<u64, JournalError>>;
 
@@ -419,18 +422,18 @@ impl Commit {
     }
 
     fn write_evidence(&mut self, ready: &[Ready]) -> Result<(), JournalError> {
-        let mut written = Vec::new();
-        for exhibit in ready.iter().flat_map(|line| &line.exhibits) {
-            for (file, bytes) in [(&exhibit.reference.head, &exhibit.head), (&exhibit.reference.body, &exhibit.body)] {
-                written.push(disk::write_new(&self.dir.join(&file.path), bytes)?);
-                self.files.insert(file.path.clone(), file.clone());
-            }
-        }
-        if !written.is_empty() {
-            let folder = self.dir.join(EVIDENCE);
+        let exhibits = ready.iter().flat_map(|line| &line.exhibits);
+        let files: Vec<(&FileRef, &[u8])> = exhibits.flat_map(Exhibit::files).collect();
+        let folder = self.dir.join(EVIDENCE);
+        for some in files.chunks(UNSYNCED) {
+            let write = |(file, bytes): &(&FileRef, &[u8])| disk::write_new(&self.dir.join(&file.path), bytes);
+            let written = some.iter().map(write).collect::<Result<Vec<_>, _>>()?;
             disk::sync_all(&written).map_err(JournalError::io("fsync a file in", &folder))?;
+        }
+        if !files.is_empty() {
             disk::sync_dir(&folder)?;
         }
+        self.files.extend(files.into_iter().map(|(file, _)| (file.path.clone(), file.clone())));
         Ok(())
     }
 

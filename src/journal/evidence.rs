@@ -66,6 +66,11 @@ pub(crate) struct Exhibit {
 }
 
 impl Exhibit {
+    /// Both files with their bytes.
+    pub(crate) fn files(&self) -> [(&FileRef, &[u8]); 2] {
+        [(&self.reference.head, &self.head), (&self.reference.body, &self.body)]
+    }
+
     /// Exchange number `index` of line `seq`.
     pub(crate) fn new(seq: u64, index: usize, exchange: Exchange) -> Result<Self, serde_json::Error> {
         let stem = format!("{}{}", stem(seq, index), slug(&exchange));

@@ -79,6 +79,36 @@ async fn many_at_once_each_get_a_line_of_their_own() {
     assert_eq!(verify(&run).verdict, Verdict::Consistent);
 }
 
+/// Says to the child of the next test that it is one.
+#[cfg(unix)]
+const FEW_FILES: &str = "STAUNCH_TEST_FEW_FILES";
+
+/// macOS lets a process have 256 files open, and a batch has as many lines. Runs itself anew with fewer.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_batch_needs_few_open_files() {
+    if std::env::var_os(FEW_FILES).is_some() {
+        return a_batch_within_few_files().await;
+    }
+    let mut child = std::process::Command::new("sh");
+    child.args(["-c", "ulimit -n 96; exec \"$0\" --exact \"$1\""]).arg(std::env::current_exe().unwrap());
+    child.arg("journal::tests::writing::a_batch_needs_few_open_files").env(FEW_FILES, "1");
+    let output = child.output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[cfg(unix)]
+async fn a_batch_within_few_files() {
+    let case = tempfile::tempdir().unwrap();
+    let bench = Bench::new(case.path(), "r1");
+    for n in 0..400 {
+        let answers = vec![exchange(&format!("e{n}"), "GET", "https://g.example/users/x", "{}")];
+        bench.journal.post(observed(&format!("c{n}"), json!({})), answers).unwrap();
+    }
+    assert_eq!(bench.journal.append(approved(), vec![]).await.unwrap(), 401);
+}
+
 #[tokio::test]
 async fn a_case_belongs_to_one_process_at_a_time() {
     let case = tempfile::tempdir().unwrap();
