@@ -426,7 +426,7 @@ impl Commit {
         let files: Vec<(&FileRef, &[u8])> = exhibits.flat_map(Exhibit::files).collect();
         let folder = self.dir.join(EVIDENCE);
         for some in files.chunks(UNSYNCED) {
-            let write = |(file, bytes): &(&FileRef, &[u8])| disk::write_new(&self.dir.join(&file.path), bytes);
+            let write = |(file, bytes): &(&FileRef, &[u8])| disk::write_exhibit(&self.dir.join(&file.path), bytes);
             let written = some.iter().map(write).collect::<Result<Vec<_>, _>>()?;
             disk::sync_all(&written).map_err(JournalError::io("fsync a file in", &folder))?;
         }

@@ -84,16 +84,30 @@ pub(crate) fn make_new_dir(path: &Path) -> Result<(), JournalError> {
 
 /// Options for a file that only this user may read and that must not be there yet.
 pub(crate) fn new_file() -> OpenOptions {
+    with_mode(0o600)
+}
+
+#[cfg_attr(not(unix), expect(unused_variables, reason = "Windows has no modes"))]
+fn with_mode(mode: u32) -> OpenOptions {
     let mut options = File::options();
     options.create_new(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
     options
 }
 
 /// Writes a new file, without an fsync yet.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<File, JournalError> {
-    let open = room().and_then(|()| new_file().write(true).open(path));
+    write_as(new_file(), path, bytes)
+}
+
+/// The same for evidence: nobody writes to it again, not even by accident.
+pub(crate) fn write_exhibit(path: &Path, bytes: &[u8]) -> Result<File, JournalError> {
+    write_as(with_mode(0o400), path, bytes)
+}
+
+fn write_as(mut options: OpenOptions, path: &Path, bytes: &[u8]) -> Result<File, JournalError> {
+    let open = room().and_then(|()| options.write(true).open(path));
     let mut file = open.map_err(JournalError::io("create", path))?;
     write_all(&mut file, bytes).map_err(JournalError::io("write", path))?;
     Ok(file)
@@ -167,10 +181,12 @@ mod tests {
         let folder = dir.path().join("case/runs");
         make_dir(&folder).unwrap();
         write_new_synced(&folder.join("f"), b"x").unwrap();
+        super::write_exhibit(&folder.join("e"), b"x").unwrap();
         let mode = |path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(folder.clone()), 0o700);
         assert_eq!(mode(dir.path().join("case")), 0o700);
         assert_eq!(mode(folder.join("f")), 0o600);
+        assert_eq!(mode(folder.join("e")), 0o400);
     }
 
     #[cfg(unix)]

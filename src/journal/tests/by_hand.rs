@@ -30,7 +30,9 @@ async fn the_commands_of_the_page_find_nothing_in_an_honest_run_and_something_in
     assert!(found.contains("journal.jsonl: FAILED") && found.contains("does not follow"), "{found}");
     fs::write(&journal, &honest).unwrap();
 
-    fs::write(run.join("evidence/000003-0-get-users.body"), "x").unwrap();
+    let body = run.join("evidence/000003-0-get-users.body");
+    fs::remove_file(&body).unwrap();
+    fs::write(body, "x").unwrap();
     fs::write(run.join("planted"), "x").unwrap();
     let found = check(&run);
     assert!(found.contains("000003-0-get-users.body: FAILED"), "{found}");
