@@ -172,8 +172,7 @@ async fn full_after_any_operation_of_the_journal() {
 fn full_at_any_page_of_a_small_disk() {
     let may_mount = |program: &mut Command| program.status().is_ok_and(|status| status.success());
     if !may_mount(Command::new("unshare").args(["-rm", "true"])) {
-        let text = "SKIPPED full_at_any_page_of_a_small_disk: no namespace to mount a small disk in\n";
-        io::stderr().write_all(text.as_bytes()).unwrap();
+        common::skip::skip("small-disk", "no real disk was full: there is no namespace to mount a small one in");
         return;
     }
     // The folder for temporary files is elsewhere, or on the same disk: a laptop has one partition.

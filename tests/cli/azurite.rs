@@ -5,7 +5,7 @@
 
 use std::{
     env,
-    io::{self, BufRead as _, BufReader, Write as _},
+    io::{BufRead as _, BufReader},
     net::TcpListener,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -13,6 +13,8 @@ use std::{
 
 use aws_lc_rs::hmac;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::skip::skip;
 
 /// The account that every Azurite has; documented, no secret.
 const ACCOUNT: &str = "devstoreaccount1";
@@ -31,9 +33,7 @@ impl Azurite {
         let named = env::var_os("STAUNCH_AZURITE").map(PathBuf::from);
         let here = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/target/azurite/node_modules/.bin/azurite-blob"));
         let Some(program) = named.or_else(|| here.exists().then_some(here)) else {
-            // Not by a macro: the harness would keep it from whoever looks on.
-            let skipped = "SKIPPED: Azurite is not installed, so nothing was tested against Azure Blob\n";
-            drop(io::stderr().write_all(skipped.as_bytes()));
+            skip("azurite", "nothing was tested against Azure Blob");
             return None;
         };
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();

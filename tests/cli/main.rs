@@ -10,6 +10,8 @@
 
 #[path = "../common/canary.rs"]
 mod canary;
+#[path = "../common/skip.rs"]
+mod skip;
 
 mod azurite;
 mod bad_input;

@@ -12,14 +12,13 @@ use std::{
 
 use serde_json::Value;
 
-use crate::lab::Lab;
+use crate::{lab::Lab, skip::skip};
 
 /// Whether a program is there; says loudly where it is not.
 fn is_there(program: &str, args: &[&str]) -> bool {
     let found = Command::new(program).args(args).stdin(Stdio::null()).output().is_ok();
     if !found {
-        let said = writeln!(std::io::stderr(), "SKIPPED: {program} is not there, so nothing was tested against it");
-        said.unwrap();
+        skip(program, "nothing was tested against it");
     }
     found
 }

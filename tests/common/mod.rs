@@ -4,6 +4,7 @@
 
 pub(crate) mod canary;
 pub mod guarding;
+pub(crate) mod skip;
 
 use std::{collections::BTreeMap, io::Read as _, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
