@@ -14,7 +14,9 @@ use crate::{
         exit::{Exit, Failure, OrFail as _},
         program,
         progress::{self, Live},
-        prompt, runs, skew, stopped,
+        prompt, runs,
+        signals::{Asked, Signals},
+        skew, stopped,
     },
     engine::{self, Deps, EngineError, Options, Stop, Summary},
     journal::{
@@ -206,7 +208,7 @@ async fn drive(
 ) -> Result<(Exit, bool), Failure> {
     let key = journal.anchor().vkey.clone();
     let stop = Stop::default();
-    let listener = tokio::spawn(listen(context.out, stop.clone()));
+    let listener = tokio::spawn(listen(context.out, Signals::new(), stop.clone()));
     let run_dir = journal.run_dir().to_owned();
     let plan = approved.plan().clone();
     let deps = Deps {
@@ -271,16 +273,18 @@ fn note_elsewhere(context: &Context, why: &str, anchor: &Anchor) {
     ));
 }
 
-/// The first Ctrl-C ends the run cleanly, the second at once; the journal is right either way.
-async fn listen(out: crate::cli::output::Output, stop: Stop) {
-    while tokio::signal::ctrl_c().await.is_ok() {
-        if stop.requested() {
+/// The first signal ends the run cleanly, a Ctrl-C after it at once; the journal is right either way.
+async fn listen(out: crate::cli::output::Output, mut signals: Signals, stop: Stop) {
+    loop {
+        let asked = signals.next().await;
+        if !stop.requested() {
+            out.say("ending: no new change is begun (Ctrl-C again stops at once)");
+            stop.request();
+        } else if asked == Asked::Interrupt {
             out.say("stopped at once; `staunch resume` settles what is not known");
             #[expect(clippy::exit, reason = "the second Ctrl-C does not wait for anything")]
             std::process::exit(Exit::Interrupted as i32);
         }
-        out.say("ending: no new change is begun (Ctrl-C again stops at once)");
-        stop.request();
     }
 }
 

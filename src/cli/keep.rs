@@ -7,6 +7,7 @@ use crate::{
         Context,
         connect::Connected,
         exit::{Exit, Failure, OrFail as _},
+        signals::Signals,
     },
     journal::{RunHeader, disk},
     store::{Address, AddressError, Claim, Copied, Reach, Store, StoreError},
@@ -95,10 +96,9 @@ impl Keep {
             context.out.say("not copied to the store: the run is not closed; `resume` copies it when it is");
             return exit;
         }
+        let mut signals = Signals::new();
         let failed = tokio::select! {
-            // In this order, so that it is listened before anything is copied.
-            biased;
-            _ = tokio::signal::ctrl_c() => Failure::new(Exit::CouldNotRun, "the copy was stopped"),
+            _ = signals.next() => Failure::new(Exit::CouldNotRun, "the copy was stopped"),
             copied = store.copy(run) => match copied {
                 Ok(copied) => {
                     context.out.say(&words(&copied));

@@ -19,6 +19,7 @@ mod program;
 mod progress;
 mod prompt;
 mod runs;
+mod signals;
 mod skew;
 mod stopped;
 

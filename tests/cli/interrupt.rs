@@ -1,4 +1,5 @@
-//! Ctrl-C: the first ends a run cleanly, the second at once; `resume` goes on after either.
+//! Ctrl-C: the first ends a run cleanly, the second at once; `resume` goes on after either. SIGTERM and SIGHUP are as the
+//! first.
 #![cfg(unix)]
 
 use std::{
@@ -18,6 +19,11 @@ fn under_way(lab: &Lab, digest: &str, milliseconds: u64) -> Child {
     let on = Match { method: Some("PATCH".into()), ..Match::default() };
     lab.tenant.faults().add(Fault::always(on, Effect::Delay(milliseconds)));
     let mut command = lab.command(&["apply", "plan.json", "--approve", digest]);
+    begun(lab, &mut command)
+}
+
+/// A run that has changed something.
+fn begun(lab: &Lab, command: &mut Command) -> Child {
     let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let began = Instant::now();
     while lab.mutations() == 0 {
@@ -28,7 +34,11 @@ fn under_way(lab: &Lab, digest: &str, milliseconds: u64) -> Child {
 }
 
 fn interrupt(child: &Child) {
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    signal(child, "-INT");
+}
+
+fn signal(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 fn records(lab: &Lab, run: &str) -> Vec<Value> {
@@ -65,10 +75,46 @@ fn uninterrupted() -> Value {
 
 #[test]
 fn an_interrupted_run_finishes_what_is_under_way_is_exit_130_and_resumes() {
+    ended_by(&["-INT"]);
+}
+
+/// How a scheduler ends a job, and then a supervisor that loses its patience only a little.
+#[test]
+fn a_run_that_is_told_to_terminate_finishes_what_is_under_way_too() {
+    ended_by(&["-TERM", "-TERM"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_whose_connection_is_gone_finishes_what_is_under_way_unless_it_was_told_to_stay() {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim().to_owned();
+    // Where this test runs under `nohup` itself, so does every program that it starts.
+    if u64::from_str_radix(&ignored, 16).unwrap() & 1 == 0 {
+        ended_by(&["-HUP"]);
+    }
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    let on = Match { method: Some("PATCH".into()), ..Match::default() };
+    lab.tenant.faults().add(Fault::always(on, Effect::Delay(100)));
+    let staunch = lab.command(&["apply", "plan.json", "--approve", &digest]);
+    let mut nohup = Command::new("sh");
+    nohup.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(staunch.get_program()).args(staunch.get_args());
+    nohup.current_dir(lab.dir.path()).env("LAB_SECRET", lab.tenant.credentials().client_secret);
+    let child = begun(&lab, &mut nohup);
+    signal(&child, "-HUP");
+    let ended = Ended::of(child.wait_with_output().unwrap());
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
+}
+
+/// A run that these signals come to.
+fn ended_by(signals: &[&str]) {
     let lab = Lab::aitm();
     let digest = lab.plan();
     let child = under_way(&lab, &digest, 400);
-    interrupt(&child);
+    for it in signals {
+        signal(&child, it);
+    }
     let ended = Ended::of(child.wait_with_output().unwrap());
     assert_eq!(ended.code, Some(130), "{}", ended.text());
     assert!(ended.stderr.contains("no new change is begun"), "{}", ended.stderr);
