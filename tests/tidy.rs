@@ -269,6 +269,24 @@ fn the_playbook_schema_is_fresh() {
 }
 
 #[test]
+fn the_schema_of_the_evidence_is_fresh() {
+    let schema = serde_json::to_string_pretty(&staunch::journal::schema()).unwrap();
+    fresh("docs/evidence.schema.json", &format!("{schema}\n"));
+}
+
+/// The second verifier is to stay short enough to be read whole, and the page says how long it is.
+#[test]
+fn the_second_verifier_is_as_long_as_its_page_says() {
+    let text = read(&root().join("tests/verify.py"));
+    let code = text.splitn(3, "\"\"\"").nth(2).unwrap().lines().map(str::trim);
+    let lines = code.filter(|line| !line.is_empty() && !line.starts_with('#') && !line.starts_with("\"\"\"")).count();
+    let page = read(&root().join("docs/evidence-format.md")).replace('\n', " ");
+    assert!(page.contains(&format!("one file of {lines} lines of code")), "{lines} lines of code");
+    let long: Vec<&str> = text.lines().filter(|line| line.chars().count() > 120).collect();
+    assert!(long.is_empty(), "{long:#?}");
+}
+
+#[test]
 fn the_command_line_page_is_fresh() {
     fresh("docs/cli.md", &staunch::cli::reference());
 }

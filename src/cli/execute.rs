@@ -315,7 +315,7 @@ fn header(context: &Context, connected: &Connected, file: &PlanFile) -> RunHeade
         case: case.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
         tool: program::tool(),
         host: program::host(),
-        os_user: operator(None),
+        os_user: program::user(),
         started: context.clock.now(),
         time_zone: program::time_zone(),
         authority: None,

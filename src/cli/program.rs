@@ -26,7 +26,43 @@ pub(crate) fn host() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()
 }
 
+/// The user of the machine as the system knows it, not as a variable of the environment says.
+#[cfg(unix)]
+pub(crate) fn user() -> String {
+    let uid = rustix::process::getuid().as_raw();
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    name_of(uid, &accounts).map_or_else(|| format!("uid {uid}"), |name| format!("{name} (uid {uid})"))
+}
+
+/// The user of the machine, as it says.
+#[cfg(not(unix))]
+pub(crate) fn user() -> String {
+    env::var("USERNAME").unwrap_or_else(|_| "unknown".to_owned())
+}
+
+/// The name of a user in the lines of `passwd(5)`. A user of a directory service has none there.
+#[cfg(unix)]
+fn name_of(uid: u32, accounts: &str) -> Option<&str> {
+    let mut accounts = accounts.lines().map(|line| line.split(':'));
+    accounts.find_map(|mut fields| {
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })
+}
+
 /// Name of the machine's time zone, where it has one (`Europe/Berlin`).
 pub(crate) fn time_zone() -> Option<String> {
     TimeZone::system().iana_name().map(str::to_owned)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::name_of;
+
+    #[test]
+    fn a_user_is_found_by_number() {
+        let accounts = "root:x:0:0::/root:/bin/sh\n# x\nilse:x:1000:100:,,,:/home/ilse:/bin/sh\n";
+        assert_eq!(name_of(1000, accounts), Some("ilse"));
+        assert_eq!(name_of(100, accounts), None);
+    }
 }

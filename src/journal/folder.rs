@@ -8,6 +8,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -47,7 +48,7 @@ pub(crate) const CUSTODY: &str = "custody.jsonl";
 pub(crate) const DERIVED: &str = "derived";
 
 /// Whether a run changes the tenant forward or takes a run back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
     /// Containment.
@@ -57,7 +58,7 @@ pub enum Mode {
 }
 
 /// Which program wrote the record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
     /// `staunch`
@@ -71,7 +72,7 @@ pub struct Tool {
 }
 
 /// The playbook that a run followed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlaybookRef {
     /// Its `id`.
@@ -83,10 +84,11 @@ pub struct PlaybookRef {
 }
 
 /// `run.json`: who works on what, from where. Written once, before anything else.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunHeader {
     /// `staunch.run/v1`
+    #[schemars(extend("const" = crate::journal::RUN_FORMAT))]
     pub format: String,
     /// The folder's name: ASCII letters, digits and `-`.
     pub run_id: String,

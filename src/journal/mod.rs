@@ -20,6 +20,7 @@ mod operator;
 mod prove;
 mod record;
 mod recover;
+mod schema;
 mod seal;
 mod spill;
 mod stamp;
@@ -49,6 +50,7 @@ pub use operator::{
 };
 pub use prove::{ProofError, Proven, check_proof, prove};
 pub use record::{Approval, Continues, EvidenceRef, FileRef, Found, Line, Purpose, Record, Said, SentOutcome, Torn};
+pub use schema::schema;
 pub use spill::Spilled;
 #[cfg(feature = "timestamp")]
 pub use stamp::stamp_request;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// One line of `journal.jsonl`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Line {
     /// Place in the file, from 0.
@@ -32,7 +33,7 @@ pub struct Line {
 }
 
 /// One exchange with the tenant, as two files.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceRef {
     /// What was asked and how it was answered: JSON.
@@ -44,7 +45,7 @@ pub struct EvidenceRef {
 }
 
 /// A file of the run's folder, with what it held when it was written.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileRef {
     /// Relative to the run's folder, with `/`.
@@ -56,7 +57,7 @@ pub struct FileRef {
 }
 
 /// How a plan was approved, or a question answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Approval {
     /// A person answered at the prompt.
@@ -68,7 +69,7 @@ pub enum Approval {
 }
 
 /// Why an object was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Purpose {
     /// The snapshot before a change.
@@ -78,7 +79,7 @@ pub enum Purpose {
 }
 
 /// How the sending of a call ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SentOutcome {
     /// 2xx. Not a proof.
@@ -94,7 +95,7 @@ pub enum SentOutcome {
 }
 
 /// What reading showed of a call of which nobody knew whether it took effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Found {
     /// It took effect.
@@ -106,7 +107,7 @@ pub enum Found {
 }
 
 /// What a person says of a call that reading cannot settle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Said {
     /// It took effect: it is not sent again, and the object is read back.
@@ -118,7 +119,7 @@ pub enum Said {
 }
 
 /// What a crash left behind that belongs to no durable line. Nothing of it is thrown away.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Torn {
     /// Bytes that stood after the last whole line of the journal and were cut off.
@@ -130,7 +131,7 @@ pub struct Torn {
 }
 
 /// What a later process found signed, and the key that it signs with.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Continues {
     /// Root over all lines before this one, in Base64.
@@ -142,12 +143,13 @@ pub struct Continues {
 }
 
 /// A fact in the journal.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Record {
     /// Line 0, written when the journal is created.
     RunOpened {
         /// `staunch.journal/v1`
+        #[schemars(extend("const" = crate::journal::JOURNAL_FORMAT))]
         format: String,
         /// SHA-256 of `run.json`.
         header_sha256: String,

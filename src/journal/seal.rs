@@ -1,9 +1,9 @@
-//! What the close of a run writes beside the last line: the list of all files, and the digest of the journal.
-//!
-//! Signed checkpoints, when they come, join these two.
+//! What the close of a run writes beside the last line: the list of all files, and the digest of the journal. What it
+//! signs is in `checkpoint`.
 
 use std::{collections::BTreeMap, io, path::Path};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::{
@@ -13,10 +13,11 @@ use crate::journal::{
 };
 
 /// `manifest.json`: every file of the run besides the journal, this file and the journal's digest.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Manifest {
     /// `staunch.manifest/v1`
+    #[schemars(extend("const" = MANIFEST_FORMAT))]
     pub(crate) format: String,
     /// The run.
     pub(crate) run: String,

@@ -1,10 +1,6 @@
-//! Runs for tests: what an honest program writes for a small incident. And the second verifier, `tests/verify.py`, which
-//! must agree with ours wherever both are asked.
+//! Runs for tests: what an honest program writes for a small incident.
 
-#[path = "../../tests/common/skip.rs"]
-mod skip;
-
-use std::{path::Path, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{path::Path, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,7 +8,7 @@ use serde_json::{Value, json};
 use crate::{
     journal::{
         Approval, Closing, Journal, Mode, PlaybookRef, Purpose, RUN_FORMAT, Record, RunHeader, SentOutcome, Tool,
-        Trust, Verification, Vkey, sha256_hex, verify, verify_with,
+        sha256_hex,
     },
     model::{
         Call, Cloud, Exchange, ExchangeOutcome, GraphPath, HandOver, Identity, IdentityKind, ManualClock, Outcome,
@@ -22,6 +18,7 @@ use crate::{
 
 pub(crate) const PLAYBOOK: &[u8] = b"schema: staunch/v1\nid: takeover\n";
 pub(crate) const USER: &str = "johanna@contoso.example";
+pub(crate) const TENANT: &str = "11111111-1111-4111-8111-111111111111";
 
 /// When the tests' incident is contained.
 pub(crate) fn noon() -> Timestamp {
@@ -29,7 +26,33 @@ pub(crate) fn noon() -> Timestamp {
 }
 
 pub(crate) fn plan() -> Vec<u8> {
-    plan_file(&json!({"title": "Account takeover", "stages": [], "recipients": ["age1x"]}))
+    plan_file(&plan_for(&["age1x"]))
+}
+
+/// The plan of the tests' incident: two changes, of which the first may send one of two calls.
+pub(crate) fn plan_for(recipients: &[&str]) -> Value {
+    let items = [
+        planned("c001", &[intent("c001", "", json!({"accountEnabled": false})), secret_intent("c001", "")]),
+        planned("c002", &[intent("c002", "", json!({"enabled": false}))]),
+    ];
+    json!({
+        "title": "Account takeover",
+        "tenant_id": TENANT,
+        "recipients": recipients,
+        "stages": [{"id": "cut", "steps": [{"id": "all", "items": items}]}],
+    })
+}
+
+/// An item of a plan: a change that is to send what these intents announce.
+fn planned(change: &str, intents: &[Record]) -> Value {
+    let calls: Vec<&Call> = intents
+        .iter()
+        .filter_map(|record| match record {
+            Record::Intent { request, .. } => Some(request),
+            _ => None,
+        })
+        .collect();
+    json!({"change": {"id": change, "calls": calls}})
 }
 
 /// `plan.json` around a plan.
@@ -54,10 +77,10 @@ pub(crate) fn header(run_id: &str, plan: &[u8]) -> RunHeader {
         authority: None,
         mode: Mode::Apply,
         undo_of: None,
-        tenant_id: "11111111-1111-4111-8111-111111111111".into(),
+        tenant_id: TENANT.into(),
         cloud: Cloud::Global,
         identity: Identity {
-            tenant_id: "11111111-1111-4111-8111-111111111111".into(),
+            tenant_id: TENANT.into(),
             app_id: "22222222-2222-4222-8222-222222222222".into(),
             object_id: "33333333-3333-4333-8333-333333333333".into(),
             kind: IdentityKind::Application,
@@ -194,46 +217,17 @@ pub(crate) fn ended(change: &str, outcome: Outcome, target: Target, states: [Opt
     }
 }
 
-/// What both verifiers say of a folder: ours, and the one in Python, whose verdict must be the same.
-pub(crate) fn both(run: &Path, keys: &[&Vkey]) -> Verification {
-    both_given(run, &keys.iter().map(ToString::to_string).collect::<Vec<_>>())
-}
-
-/// As `both`, given keys and roots as they were noted.
-pub(crate) fn both_given(run: &Path, noted: &[String]) -> Verification {
-    let ours = ours(run, noted);
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/verify.py");
-    match Command::new("python3").args(["-B".as_ref(), script.as_os_str(), run.as_os_str()]).args(noted).output() {
-        Ok(output) => {
-            let said: Value = serde_json::from_slice(&output.stdout).unwrap();
-            assert_eq!(said["verdict"], ours.verdict.word(), "{said}\n{ours:#?}");
-            let strangers = ours.findings.iter().filter(|finding| finding.code == verify::Code::OtherIdentity);
-            let notes = strangers.filter_map(|finding| Some(format!("line {}: another identity", finding.line?)));
-            assert!(!ours.verdict.is_good() || said["notes"] == json!(notes.collect::<Vec<_>>()), "{said}\n{ours:#?}");
-            assert_eq!(output.status.code(), Some(exit_code(ours.verdict)));
+/// The exchange that an honest program has behind such a line.
+pub(crate) fn behind(record: &Record) -> Vec<Exchange> {
+    let url = "https://graph.example/v1.0/users/u1";
+    match record {
+        Record::Observed { state: Some(state), .. } | Record::Verified { state: Some(state), .. } => {
+            vec![exchange("read", "GET", url, &state.to_string())]
         }
-        Err(_) => skip::skip("python3", "the second verifier was not asked"),
-    }
-    ours
-}
-
-/// What our verifier says, given keys and roots as they were noted.
-pub(crate) fn ours(run: &Path, noted: &[String]) -> Verification {
-    let trust = |text: &String| match text.parse::<Vkey>() {
-        Ok(key) => Trust::keys([key]),
-        Err(_) => Trust::root(text).unwrap(),
-    };
-    verify_with(run, &noted.iter().map(trust).fold(Trust::default(), Trust::and))
-}
-
-/// The code of a verdict, as docs/evidence-format.md has it.
-fn exit_code(verdict: verify::Verdict) -> i32 {
-    match verdict {
-        verify::Verdict::Authentic => 0,
-        verify::Verdict::Consistent => 50,
-        verify::Verdict::Open => 51,
-        verify::Verdict::TornTail => 52,
-        verify::Verdict::Broken => 5,
+        Record::Sent { client_request_id, outcome, .. } if *outcome != SentOutcome::NotSent => {
+            vec![exchange(client_request_id, "PATCH", url, "")]
+        }
+        _ => Vec::new(),
     }
 }
 
@@ -259,6 +253,12 @@ impl Bench {
     pub(crate) async fn add(&self, record: Record, exchanges: Vec<Exchange>) {
         self.clock.advance(Duration::from_secs(1));
         self.journal.append(record, exchanges).await.unwrap();
+    }
+
+    /// Appends a line with the exchange that an honest program has behind it.
+    pub(crate) async fn tell(&self, record: Record) {
+        let exchanges = behind(&record);
+        self.add(record, exchanges).await;
     }
 
     pub(crate) async fn close(self) -> PathBuf {

@@ -1,12 +1,13 @@
 //! Changes to the tenant as data: what would be sent, before anybody can send it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::model::{GraphPath, HandOver};
 
 /// The verbs that change something in Graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verb {
     /// Creates or acts.
@@ -18,7 +19,7 @@ pub enum Verb {
 }
 
 /// The Exchange cmdlets that change something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WriteCmdlet {
     /// `Disable-InboxRule`
     DisableInboxRule,
@@ -45,7 +46,7 @@ impl WriteCmdlet {
 /// What may be done when the answer to a call is lost.
 ///
 /// The HTTP method says nothing: every Exchange cmdlet is a `POST`, and a `POST` that revokes sessions is repeatable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Replay {
     /// Changes nothing.
@@ -68,7 +69,7 @@ impl Replay {
 }
 
 /// Where a write goes and what it carries.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Write {
     /// A Graph request.
@@ -95,7 +96,7 @@ pub enum Write {
 pub type Request = Write;
 
 /// A secret that is made when the call is sent, and stands in the body as `{"$secret": "<name>"}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretSlot {
     /// Name of the placeholder.
@@ -107,7 +108,7 @@ pub struct SecretSlot {
 }
 
 /// What a rejection (400) of this call means for its place in the order.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnRejection {
     /// It is final.
@@ -119,7 +120,7 @@ pub enum OnRejection {
 }
 
 /// One write, as data.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Call {
     /// What is sent.

@@ -1,12 +1,13 @@
 //! What a plan is made of: objects that were found, and the change that is wanted of each.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::{Call, Difference, Untrusted};
 
 /// Something a responder should know about an object or a change. It explains; it never steers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Caveat {
     /// Which.
@@ -16,7 +17,7 @@ pub struct Caveat {
 }
 
 /// The kinds of caveat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum CaveatKind {
     /// Mastered on-premises: a cloud change may be turned back. Makes `done` into `done-will-revert`.
@@ -45,7 +46,7 @@ impl Caveat {
 }
 
 /// Facts about an application, for the guards.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Workload {
     /// Client id.
@@ -57,7 +58,7 @@ pub struct Workload {
 }
 
 /// One object, erased: what engine, plan and report know of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Target {
     /// `user`, `auth-method`, `device`, `inbox-rule`, `service-principal`.
@@ -178,7 +179,7 @@ pub struct Change {
 
 /// A guard that was overridden, with the reason that was given: part of the plan that is hashed and approved, and of
 /// the record.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Override {
     /// Name of the guard.

@@ -1,11 +1,12 @@
 //! One HTTP request and its answer, as evidence.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// How an exchange ended, as far as the wire shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ExchangeOutcome {
     /// A complete 2xx answer.
@@ -28,7 +29,7 @@ pub enum ExchangeOutcome {
 
 /// One attempt of one request. Secrets are replaced by markers before it is made; the body of the answer is
 /// the exact bytes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Exchange {
     /// Ours, new for each attempt; Graph and Exchange log it.

@@ -1,12 +1,13 @@
 //! Who we are to the tenant, as the token says it.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::Untrusted;
 
 /// Whether a token speaks for an application or for a signed-in person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum IdentityKind {
     /// App-only: permissions are in `roles`.
@@ -18,7 +19,7 @@ pub enum IdentityKind {
 /// The claims of an access token that the record and the guards need. Decoded, never validated: the resource does that.
 ///
 /// Source: "access token claims reference", Microsoft identity platform.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
     /// `tid`: the tenant that issued the token.

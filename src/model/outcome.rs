@@ -1,9 +1,10 @@
 //! How a change ended, in words that do not promise more than was seen.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a read says about a wanted state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// The wanted state is there.
@@ -13,7 +14,7 @@ pub enum Verdict {
 }
 
 /// The outcome of one change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// Changed, and a second read shows it.

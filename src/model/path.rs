@@ -1,6 +1,7 @@
 //! Addresses of what is read: Graph paths built segment by segment, and the closed list of reading cmdlets.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What stays unescaped in a path segment: `(` and `'` would begin an OData key there.
@@ -11,7 +12,7 @@ const QUERY: &AsciiSet = &SEGMENT.remove(b',').remove(b':').remove(b'\'').remove
 
 /// A path below the Graph host, with its version and query, percent-encoded by construction: one segment of
 /// the caller is one segment of the URL, whatever it contains.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct GraphPath(String);
 

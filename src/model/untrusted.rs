@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Text chosen by somebody we do not trust: a rule's name, a device's name, an error message.
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// It has no `Display`: every way to a reader's eyes names the place it goes to, and escapes for it.
 /// In JSON it is the text itself, since evidence must not be altered; whoever prints JSON to a terminal
 /// escapes it there.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Untrusted(String);
 

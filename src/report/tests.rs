@@ -11,7 +11,9 @@ use super::{
 use crate::{
     journal::{
         Anchor, Approval, Record, SentOutcome, Verdict, sha256_hex,
-        testing::{Bench, USER, exchange, intent, observed, plan_digest, plan_file, secret_intent, sent, target},
+        testing::{
+            Bench, TENANT, USER, exchange, intent, observed, plan_digest, plan_file, secret_intent, sent, target,
+        },
     },
     model::{
         Call, Caveat, CaveatKind, Change, Difference, Goal, GraphPath, Irreversible, Item, Outcome, Refusal, Replay,
@@ -35,8 +37,11 @@ const BAIT: [&str; 7] = [
 
 fn planned(id: &str, step: &str, target: Target, states: [Value; 2]) -> Change {
     let [before, wanted] = states;
-    let path = GraphPath::v1().fixed("users").id(&target.id);
-    let call = |body: &Value| Call::graph(Verb::Patch, path.clone(), Some(body.clone()), Replay::Set);
+    let call = |id: &str, body: &Value| {
+        Call::graph(Verb::Patch, GraphPath::v1().fixed("users").id(id), Some(body.clone()), Replay::Set)
+    };
+    // The intents of these tests all go to `u1`.
+    let (calls, undo) = (vec![call("u1", &wanted)], Undo::Calls(vec![call(&target.id, &before)]));
     Change {
         preflight: Default::default(),
         id: id.into(),
@@ -45,8 +50,8 @@ fn planned(id: &str, step: &str, target: Target, states: [Value; 2]) -> Change {
         target,
         note: "".into(),
         differences: vec![Difference { name: "sign-in".into(), before: "open".into(), after: "shut".into() }],
-        calls: vec![call(&wanted)],
-        undo: Undo::Calls(vec![call(&before)]),
+        calls,
+        undo,
         goal: Goal::State(wanted.clone()),
         before,
         wanted,
@@ -71,11 +76,15 @@ fn plan() -> Value {
     let user = || target("user", "u1", USER);
     let states = || [json!({"on": true}), json!({"on": false})];
     let block = planned("c001", "block", user(), [enabled(true), enabled(false)]);
-    let mut sessions = planned("c002", "sessions", user(), states());
+    let mut sessions = planned("c002", "sessions", user(), [json!({"on": true}), json!({"on": "later"})]);
+    sessions.wanted = json!({"on": false});
     sessions.undo = Undo::Impossible(Irreversible("a revocation cannot be taken back".into()));
     let already = planned("c003", "block", target("user", "u2", "mia@contoso.example"), states());
     let rule = planned("c004", "rules", rule(), states());
     let mut app = planned("c005", "apps", app(), states());
+    if let Record::Intent { request, .. } = secret_intent("c005", "i5") {
+        app.calls = vec![request];
+    }
     app.caveats.push(Caveat::new(CaveatKind::BlindSpot, "owners of the application could not be read"));
     let never = planned("c006", "apps", user(), states());
     let change = |change: Change| serde_json::to_value(Item::Change(Box::new(change))).unwrap();
@@ -92,6 +101,7 @@ fn plan() -> Value {
     let nothing = Item::Nothing { subject: USER.into() };
     json!({
         "title": "Account takeover *of* one",
+        "tenant_id": TENANT,
         "inputs": {"users": [USER], "incident_start": "2023-12-12T11:00:00Z"},
         "recipients": ["age1x"],
         "stages": [
@@ -143,7 +153,7 @@ async fn incident(case: &Path) -> Bench {
     denied.status = Some(403);
     bench.add(observed("c004", json!({"on": true})), vec![denied]).await;
     bench.add(intent("c004", "i4", json!({"on": false})), vec![]).await;
-    bench.add(sent("c004", "i4", SentOutcome::Rejected), vec![]).await;
+    bench.tell(sent("c004", "i4", SentOutcome::Rejected)).await;
     bench.add(of("c004", Outcome::Failed, rule(), None), vec![]).await;
 
     let sealed = Record::Sealed {
@@ -153,7 +163,7 @@ async fn incident(case: &Path) -> Bench {
         recipients: vec!["age1x".into()],
         owner: USER.into(),
     };
-    bench.add(observed("c005", json!({"on": true})), vec![]).await;
+    bench.tell(observed("c005", json!({"on": true}))).await;
     bench.add(sealed, vec![]).await;
     bench.add(secret_intent("c005", "i5"), vec![]).await;
     bench
@@ -162,7 +172,7 @@ async fn incident(case: &Path) -> Bench {
 /// The same, with every change brought to an end.
 async fn closed(case: &Path) -> std::path::PathBuf {
     let bench = incident(case).await;
-    bench.add(sent("c005", "i5", SentOutcome::Unknown), vec![]).await;
+    bench.tell(sent("c005", "i5", SentOutcome::Unknown)).await;
     for (change, outcome) in [("c005", Outcome::Unknown), ("c006", Outcome::Skipped)] {
         let ended = Record::Ended {
             change: change.into(),
@@ -510,7 +520,7 @@ async fn the_words_on_top() {
     let bench = Bench::new(case.path(), "r2");
     let empty = Report::read(bench.journal.run_dir()).unwrap();
     assert_eq!(word(&empty), "NOTHING TO DO — no change");
-    bench.add(observed("c001", json!({})), vec![]).await;
+    bench.tell(observed("c001", json!({}))).await;
     let none = Report::read(bench.journal.run_dir()).unwrap();
     assert_eq!(word(&none), "NOT CONTAINED — 1 not-ended");
 }

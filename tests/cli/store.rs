@@ -95,7 +95,8 @@ fn claimed_copied_and_fetched(kept: &Kept) {
     let claims = files(&kept.folder.join("claims"));
     assert_eq!(claims.len(), 1);
     let claim: Value = serde_json::from_slice(claims.values().next().unwrap()).unwrap();
-    assert_eq!((&claim["run"], &claim["os_user"]), (&kept.lab.run_id().into(), &"responder".into()));
+    assert_eq!(claim["run"], kept.lab.run_id());
+    assert_ne!(claim["os_user"], "responder", "a variable of the environment is no user of the machine");
 
     let again = kept.staunch(&["audit", "copy", &kept.lab.run_id(), "--format", "json"]);
     let copied: Value = serde_json::from_str(&again.stdout).unwrap_or_else(|_| panic!("{}", again.text()));
@@ -165,7 +166,7 @@ fn race(kept: &Kept) {
     assert_eq!(codes, [Some(0), Some(3)], "{}\n{}", ended[0].stderr, ended[1].stderr);
     let loser = ended.iter().position(|ended| ended.code == Some(3)).unwrap();
     let line = ended[loser].stderr.lines().find(|line| line.starts_with("error: ")).unwrap();
-    assert!(line.contains("responder@") && line.contains(" since 20"), "{line}");
+    assert!(line.contains('@') && line.contains(" since 20"), "{line}");
     assert!(line.contains("claims/sha256-") && line.contains(&kept.url), "{line}");
     let (won, lost) = if loser == 0 { ("two", "one") } else { ("one", "two") };
     assert!(files(&kept.lab.path(lost).join("runs")).is_empty(), "who is refused leaves no run behind");

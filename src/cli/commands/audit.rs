@@ -12,6 +12,7 @@ use crate::{
     },
     journal::{
         self, AllowedSigners, ClockOffset, Handling, Line, Record, StampRoots, Trust, Verdict, Verification, Vkey,
+        verify::Code,
     },
     model::json_for_terminal,
 };
@@ -108,6 +109,9 @@ fn words(verification: &Verification) -> String {
         Verdict::Open | Verdict::TornTail => {
             "\nThe run was not closed. What stands there fits together; whether lines are missing at the end cannot be \
              told."
+        }
+        Verdict::Broken if verification.problems().all(|finding| finding.code == Code::UnknownVersion) => {
+            "\nThe record was not checked: another version of this program wrote it."
         }
         Verdict::Broken => "\nThe record is not what was written.",
     });

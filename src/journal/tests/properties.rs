@@ -11,11 +11,12 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
+use super::both::both;
 use crate::{
     journal::{
         Approval, Closing, Found, History, Journal, Line, Record, Said, SentOutcome, Verdict,
         testing::{
-            Bench, approved, both, ended, exchange, noon, observed, secret_intent, sent, small, target, verified,
+            Bench, approved, behind, ended, exchange, noon, observed, secret_intent, sent, small, target, verified,
         },
         verify,
     },
@@ -47,17 +48,17 @@ async fn every_type(case: &Path) -> PathBuf {
     let url = "https://g.example/users/u1";
     bench.add(approved(), vec![]).await;
     bench.add(Record::StageStarted { stage: stage() }, vec![]).await;
-    bench.add(observed("c1", json!({})), vec![exchange("r", "GET", url, "{}")]).await;
+    bench.add(observed("c001", json!({})), vec![exchange("r", "GET", url, "{}")]).await;
     let sealed = Record::Sealed {
-        change: "c1".into(),
-        file: "handover/r1/c1.age".into(),
+        change: "c001".into(),
+        file: "handover/r1/c001.age".into(),
         sha256: "0".repeat(64),
         recipients: vec!["age1x".into()],
         owner: "johanna@contoso.example".into(),
     };
     bench.add(sealed, vec![]).await;
-    bench.add(secret_intent("c1", "i"), vec![]).await;
-    bench.add(sent("c1", "i", SentOutcome::Unknown), vec![]).await;
+    bench.add(secret_intent("c001", "i"), vec![]).await;
+    bench.tell(sent("c001", "i", SentOutcome::Unknown)).await;
     bench.add(Record::Interrupted { reason: "asked".into() }, vec![]).await;
     drop(bench);
     let (journal, history) = Journal::reopen(&run, ManualClock::at(noon())).unwrap();
@@ -71,19 +72,20 @@ async fn every_type(case: &Path) -> PathBuf {
             continues: history.continues,
         },
         Record::Reconciled {
-            change: "c1".into(),
+            change: "c001".into(),
             call: 0,
             client_request_id: "i".into(),
             found: Found::Indeterminate,
             reason: "it cannot be read".into(),
         },
-        Record::Decided { change: "c1".into(), said: Said::Applied, by: "ilse".into(), how: Approval::Prompt },
-        verified("c1", json!({})),
-        ended("c1", Outcome::Done, target("user", "u1", "j"), [None, None]),
+        Record::Decided { change: "c001".into(), said: Said::Applied, by: "ilse".into(), how: Approval::Prompt },
+        verified("c001", json!({})),
+        ended("c001", Outcome::Done, target("user", "u1", "j"), [None, None]),
         Record::StageEnded { stage: stage() },
     ];
     for line in lines {
-        journal.append(line, vec![]).await.unwrap();
+        let exchanges = behind(&line);
+        journal.append(line, exchanges).await.unwrap();
     }
     journal.close(Closing::default()).await.unwrap();
     run

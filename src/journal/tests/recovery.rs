@@ -4,10 +4,11 @@ use std::{fs, io::Write as _, path::Path};
 
 use serde_json::json;
 
+use super::both::both;
 use crate::{
     journal::{
         Closing, History, Journal, JournalError, Record, Verdict, Vkey, sha256_hex,
-        testing::{Bench, approved, both, exchange, noon, observed, small},
+        testing::{Bench, approved, exchange, noon, observed, small},
         verify,
         verify::Code,
     },

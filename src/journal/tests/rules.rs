@@ -3,12 +3,13 @@
 
 use serde_json::json;
 
+use super::both::both;
 use crate::{
     journal::{
         Approval, Closing, Journal, Record, SentOutcome,
         testing::{
-            Bench, approved, both, ended, intent, noon, observed, plan_digest, plan_file, secret_intent, sent, target,
-            verified,
+            Bench, approved, behind, ended, intent, noon, observed, plan_digest, plan_file, plan_for, secret_intent,
+            sent, target, verified,
         },
         verify::{Code, Verdict},
     },
@@ -17,7 +18,7 @@ use crate::{
 
 async fn tell(bench: Bench, records: Vec<Record>) -> Vec<Code> {
     for record in records {
-        bench.add(record, vec![]).await;
+        bench.tell(record).await;
     }
     let run = bench.journal.run_dir().to_owned();
     bench.journal.close(Closing::default()).await.unwrap();
@@ -30,7 +31,7 @@ fn end(outcome: Outcome) -> Record {
 
 #[tokio::test]
 async fn a_plan_that_is_not_the_one_of_its_digest() {
-    let plan = json!({"title": "Account takeover", "recipients": []});
+    let plan = plan_for(&[]);
     let digest = plan_digest(&plan);
     let approve = || Record::Approved {
         digest: digest.clone(),
@@ -60,11 +61,12 @@ async fn a_change_that_was_left_is_open_and_can_be_made_anew() {
     let case = tempfile::tempdir().unwrap();
     let bench = Bench::new(case.path(), "r1");
     let run = bench.journal.run_dir().to_owned();
+    let off = json!({"accountEnabled": false});
     let calls =
-        |id: &str, outcome| [observed("c001", json!({})), intent("c001", id, json!({})), sent("c001", id, outcome)];
+        |id: &str, outcome| [observed("c001", json!({})), intent("c001", id, off.clone()), sent("c001", id, outcome)];
     let interrupted = Record::Interrupted { reason: "not made for now: c001; resume goes on from here".into() };
     for record in [approved()].into_iter().chain(calls("i", SentOutcome::NotSent)).chain([interrupted]) {
-        bench.add(record, vec![]).await;
+        bench.tell(record).await;
     }
     drop(bench);
     let told = both(&run, &[]);
@@ -72,10 +74,11 @@ async fn a_change_that_was_left_is_open_and_can_be_made_anew() {
 
     let (journal, history) = Journal::reopen(&run, ManualClock::at(noon())).unwrap();
     let (records, torn, continues) = (history.lines.len() as u64, history.torn, history.continues);
-    let resumed = Record::Resumed { records, torn, by: "ilse".into(), continues };
+    let resumed = Record::Resumed { records, torn, by: "ilse".into(), identity: None, continues };
     let made = calls("j", SentOutcome::Accepted).into_iter().chain([verified("c001", json!({})), end(Outcome::Done)]);
     for record in [resumed].into_iter().chain(made) {
-        journal.append(record, vec![]).await.unwrap();
+        let exchanges = behind(&record);
+        journal.append(record, exchanges).await.unwrap();
     }
     journal.close(Closing::default()).await.unwrap();
     let told = both(&run, &[]);

@@ -70,7 +70,7 @@ async fn many_at_once_each_get_a_line_of_their_own() {
     let bench = Bench::new(case.path(), "r1");
     let appends = (0..200).map(|n| {
         let exchanges = vec![exchange(&format!("e{n}"), "GET", "https://g.example/users/x", "{}")];
-        bench.journal.append(observed(&format!("c{n}"), json!({ "n": n })), exchanges)
+        bench.journal.append(observed("c001", json!({ "n": n })), exchanges)
     });
     let mut seqs: Vec<u64> = join_all(appends).await.into_iter().map(Result::unwrap).collect();
     seqs.sort_unstable();

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::finding::{Code, Findings, shown};
 use crate::journal::{
-    JOURNAL_FORMAT, Line, Record, RunHeader,
+    Line, Record, RunHeader,
     hash::{ZEROS, sha256_hex},
     strict,
 };
@@ -143,13 +143,8 @@ impl Walk {
             found.line(Code::AfterClosed, seq, "it stands after the last line");
         }
         match record {
-            Record::RunOpened { format, .. } => {
-                if seq != 0 {
-                    found.line(Code::NotOpened, seq, "it opens the run again");
-                } else if format != JOURNAL_FORMAT {
-                    found.line(Code::NotOpened, seq, "its format is not known to this version");
-                }
-            }
+            Record::RunOpened { .. } if seq != 0 => found.line(Code::NotOpened, seq, "it opens the run again"),
+            Record::RunOpened { .. } => {}
             _ if seq == 0 => found.line(Code::NotOpened, seq, "it does not open a run"),
             Record::Resumed { records, .. } if *records != seq => {
                 let text = format!("it counts {records} lines before it");

@@ -10,7 +10,7 @@ use super::{
     chain::Chain,
     chain_of,
     finding::{Code, Findings},
-    read_plan,
+    plain,
 };
 use crate::{
     journal::{
@@ -66,7 +66,7 @@ fn list_into(run: &Path, under: &str, tree: &mut Tree, found: &mut Findings) -> 
 
 /// Header, plan and playbook against line 0 and the header. Gives the plan.
 pub(super) fn opened(run: &Path, chain: &Chain, header: Option<&RunHeader>, found: &mut Findings) -> Option<Vec<u8>> {
-    let plan = read_plan(run, found);
+    let plan = plain(run, PLAN, found);
     let first = chain.lines.first().and_then(Option::as_ref);
     let Some(Record::RunOpened { header_sha256, plan_sha256, playbook_sha256, .. }) = first.map(|line| &line.record)
     else {
@@ -253,6 +253,11 @@ fn manifest(run: &Path, bytes: &[u8], chain: &Chain, tree: &Tree, found: &mut Fi
     }
 }
 
+/// Whether it lies where the signed notes do, and is not what a crash left of one.
+pub(super) fn is_note(path: &str) -> bool {
+    path.strip_prefix(CHECKPOINTS).is_some_and(|rest| rest.starts_with('/')) && !is_torn(path)
+}
+
 /// Files that no line names.
 pub(super) fn unlisted(chain: &Chain, tree: &Tree, found: &mut Findings) {
     let mut known: BTreeSet<&str> = BTreeSet::from([HEADER, PLAN, PLAYBOOK, JOURNAL, MANIFEST, SEAL, SEAL_NOTE]);
@@ -263,7 +268,6 @@ pub(super) fn unlisted(chain: &Chain, tree: &Tree, found: &mut Findings) {
         known.extend(crate::journal::folder::referenced(std::slice::from_ref(line)).map(|f| f.path.as_str()));
     }
     // Whatever else lies with the checkpoints is held to its signature.
-    let is_note = |path: &str| path.starts_with(CHECKPOINTS) && !is_torn(path);
     for path in tree.iter().filter(|path| !known.contains(path.as_str()) && !is_note(path)) {
         if !chain.closed() && may_be_left_over(path, chain.lines.len() as u64) {
             let text = "no line names it yet: the run goes on, or crashed before its line was durable";
@@ -280,6 +284,7 @@ fn may_be_left_over(path: &str, records: u64) -> bool {
         .strip_prefix(EVIDENCE)
         .and_then(|rest| rest.strip_prefix('/'))
         .and_then(|name| name.split_once('-'))
+        .filter(|(seq, _)| seq.len() >= 6 && seq.bytes().all(|b| b.is_ascii_digit()))
         .and_then(|(seq, _)| seq.parse::<u64>().ok())
         .is_some_and(|seq| seq >= records);
     of_later_line || is_torn_path(path)
@@ -297,19 +302,24 @@ pub(super) fn handed_over(run: &Path, chain: &Chain, found: &mut Findings) {
         let Record::Sealed { file, sha256, .. } = record else {
             continue;
         };
-        let plain = file.starts_with("handover/") && file.split('/').all(|part| !matches!(part, "" | "." | ".."));
-        if !plain || file.contains('\\') {
+        let inside = file.starts_with("handover/") && file.split('/').all(|part| !matches!(part, "" | "." | ".."));
+        if !inside || file.contains('\\') {
             let text = "a sealed secret lies in the case's folder `handover`";
             found.named(Code::BadPath, seq, file, text);
             continue;
         }
-        match disk::read_plain(&case.join(file)) {
+        let path = case.join(file);
+        if path.symlink_metadata().is_err() {
+            found.note_file(Code::HandoverGone, file, "the sealed secret is no longer beside the run");
+            continue;
+        }
+        match disk::read_plain(&path) {
             Ok(bytes) if sha256_hex(&bytes) != *sha256 => {
                 let text = "it has other bytes than when the secret was sealed";
                 found.named(Code::HandoverEdited, seq, file, text);
             }
             Ok(_) => {}
-            Err(_) => found.note_file(Code::HandoverGone, file, "the sealed secret is no longer beside the run"),
+            Err(error) => found.named(Code::NotPlain, seq, file, chain_of(&error)),
         }
     }
 }

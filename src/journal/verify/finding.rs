@@ -44,6 +44,8 @@ pub enum Code {
     UnlistedFile,
     /// A path that leaves the folder, or is not of the form that evidence has.
     BadPath,
+    /// Another version wrote it, whose format this one cannot check.
+    UnknownVersion,
     /// `run.json` is not a header.
     BadHeader,
     /// `run.json` is not the one of line 0.
@@ -68,7 +70,7 @@ pub enum Code {
     WrongRun,
     /// The monotonic clock ran backwards, though no process had started anew.
     MonoBackwards,
-    /// Line 0 does not open a run in a known format, or a later one opens it again.
+    /// Line 0 does not open a run, or a later one opens it again.
     NotOpened,
     /// A line after the last one.
     AfterClosed,
@@ -86,7 +88,7 @@ pub enum Code {
     IntentWithoutApproval,
     /// A call was to be sent before its object was read.
     IntentWithoutSnapshot,
-    /// A call was sent without having been announced.
+    /// A call was sent without having been announced, or twice.
     SentWithoutIntent,
     /// A secret was used that had not been sealed.
     SecretNotSealed,
@@ -98,6 +100,14 @@ pub enum Code {
     ApprovalOfAnotherPlan,
     /// The run is closed but a change that was begun has no end.
     ChangeNotEnded,
+    /// A line speaks of a change that the plan does not have.
+    ChangeNotPlanned,
+    /// A call is not one of its change in the plan, nor one that a read of what was left asked for.
+    CallNotPlanned,
+    /// A read or an answer without the exchange that shows it.
+    NoExchange,
+    /// Header, identity and plan name more than one tenant.
+    TenantMismatch,
     /// The last line counts other outcomes than the `ended` lines.
     OutcomesMismatch,
     /// The run is closed but has no manifest.
@@ -132,8 +142,10 @@ pub enum Code {
     BadSignature,
     /// A note or a key of another run or case.
     WrongOrigin,
-    /// The key is not one that was given, or is used by two processes.
+    /// The key is not one that was given.
     WrongKey,
+    /// A later process signs with the key of the one before it.
+    KeyReused,
     /// The run is closed but not signed.
     SealMissing,
     /// One key signed two different histories.
@@ -223,6 +235,10 @@ impl Findings {
 
     pub(super) fn has_problem(&self) -> bool {
         self.list.iter().any(|finding| finding.severity == Severity::Problem)
+    }
+
+    pub(super) fn has_problem_of(&self, code: Code) -> bool {
+        self.list.iter().any(|finding| finding.severity == Severity::Problem && finding.code == code)
     }
 
     pub(super) fn sorted(mut self) -> Vec<Finding> {

@@ -24,12 +24,14 @@ pub use finding::{Code, Finding, Severity};
 pub use trust::{PolicyError, RootError, Trust};
 
 use crate::journal::{
-    Anchor, RunHeader, disk,
-    folder::{HEADER, JOURNAL, PLAN},
+    Anchor, JOURNAL_FORMAT, RUN_FORMAT, RunHeader, disk,
+    folder::{HEADER, JOURNAL},
+    hash::{ZEROS, sha256_hex},
     strict,
 };
 use chain::Chain;
 use finding::Findings;
+use plan::Plan;
 
 /// What a folder is worth as a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,22 +132,21 @@ fn read(run: &Path, trust: &Trust) -> Verification {
     let mut found = Findings::default();
     // Before the journal: in a run that goes on, a file is there before its line is.
     let tree = files::list(run, &mut found);
-    let journal = match disk::read_plain(&run.join(JOURNAL)) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            found.file(Code::UnreadableFile, JOURNAL, chain_of(&error));
-            Vec::new()
-        }
-    };
-    let header = header(run, &mut found);
+    let journal = plain(run, JOURNAL, &mut found).unwrap_or_default();
+    let header = plain(run, HEADER, &mut found);
+    other_versions(header.as_deref(), &journal, &mut found);
+    if found.has_problem_of(Code::UnknownVersion) {
+        return unchecked(&journal, found);
+    }
+    let header = header.and_then(|bytes| parse_header(&bytes, &mut found));
     let chain = Chain::read(&journal, header.as_ref(), &mut found);
     let plan = files::opened(run, &chain, header.as_ref(), &mut found);
-    let plan = plan.and_then(|bytes| plan::read(&bytes, &mut found));
+    let plan = plan.and_then(|bytes| Plan::read(&bytes, &mut found));
     files::evidence(run, &chain, &mut found);
     files::sealed(run, &journal, &chain, &tree, &mut found);
     files::unlisted(&chain, &tree, &mut found);
     files::handed_over(run, &chain, &mut found);
-    policy::check(&chain, plan.as_ref(), &mut found);
+    policy::check(&chain, plan.as_ref(), header.as_ref(), &mut found);
     ledger::check(run, &chain, &mut found);
     let (anchor, is_authentic) = signed::check(run, (&journal, &chain), (header.as_ref(), &tree), trust, &mut found);
     let is_vouched_for = attached::check(run, &tree, trust, &mut found);
@@ -178,15 +179,37 @@ pub(crate) fn files_of(run: &Path) -> Vec<String> {
     files::list(run, &mut Findings::default()).into_iter().collect()
 }
 
-fn header(run: &Path, found: &mut Findings) -> Option<RunHeader> {
-    let bytes = match disk::read_plain(&run.join(HEADER)) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            found.file(Code::UnreadableFile, HEADER, chain_of(&error));
-            return None;
-        }
+/// Whether header or journal say that their format is another than the one that can be checked here.
+fn other_versions(header: Option<&[u8]>, journal: &[u8], found: &mut Findings) {
+    let is_other = |json: &[u8], at: &str, known: &str| {
+        let value = serde_json::from_slice::<serde_json::Value>(json).ok();
+        value.as_ref().and_then(|value| value.pointer(at)?.as_str()).is_some_and(|format| format != known)
     };
-    match strict::from_slice(&bytes) {
+    let text = "another version of this program wrote it, and can check it; this one cannot";
+    if header.is_some_and(|header| is_other(header, "/format", RUN_FORMAT)) {
+        found.file(Code::UnknownVersion, HEADER, text);
+    }
+    let first = journal.split(|b| *b == b'\n').next().unwrap_or_default();
+    if is_other(first, "/record/format", JOURNAL_FORMAT) {
+        found.line(Code::UnknownVersion, 0, text);
+    }
+}
+
+/// What is said of a record whose rules are not known here.
+fn unchecked(journal: &[u8], found: Findings) -> Verification {
+    let whole: Vec<&[u8]> = journal.split_inclusive(|b| *b == b'\n').filter_map(|l| l.strip_suffix(b"\n")).collect();
+    Verification {
+        verdict: Verdict::Broken,
+        records: whole.len() as u64,
+        head: whole.last().map_or_else(|| ZEROS.to_owned(), |line| sha256_hex(line)),
+        anchor: None,
+        clock: None,
+        findings: found.sorted(),
+    }
+}
+
+fn parse_header(bytes: &[u8], found: &mut Findings) -> Option<RunHeader> {
+    match strict::from_slice(bytes) {
         Ok(header) => Some(header),
         Err(error) => {
             found.file(Code::BadHeader, HEADER, finding::shown(&error.to_string()));
@@ -217,12 +240,12 @@ fn chain_of(error: &dyn std::error::Error) -> String {
     finding::shown(&text)
 }
 
-/// The plan's file, where it can be read.
-fn read_plan(run: &Path, found: &mut Findings) -> Option<Vec<u8>> {
-    match disk::read_plain(&run.join(PLAN)) {
+/// A file that every run has.
+fn plain(run: &Path, name: &str, found: &mut Findings) -> Option<Vec<u8>> {
+    match disk::read_plain(&run.join(name)) {
         Ok(bytes) => Some(bytes),
         Err(error) => {
-            found.file(Code::UnreadableFile, PLAN, chain_of(&error));
+            found.file(Code::UnreadableFile, name, chain_of(&error));
             None
         }
     }

@@ -8,7 +8,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use super::{
     chain::Chain,
     chain_of,
-    files::Tree as Files,
+    files::{Tree as Files, is_note},
     finding::{Code, Findings},
     trust::Trust,
 };
@@ -16,10 +16,9 @@ use crate::journal::{
     Anchor, Continues, Record, RunHeader,
     checkpoint::{self, Checkpoint},
     disk,
-    folder::{CHECKPOINTS, JOURNAL, SEAL_NOTE},
+    folder::{JOURNAL, SEAL_NOTE},
     merkle::{Hash, Tree},
     note::Vkey,
-    recover::is_torn,
 };
 
 /// A signature that holds: who signed how many lines, and which root.
@@ -54,7 +53,7 @@ pub(super) fn check(
         held: Held::new(),
     };
     signed.keys_are_of_this_run(found);
-    for path in files.iter().filter(|path| path.starts_with(CHECKPOINTS) && !is_torn(path)) {
+    for path in files.iter().filter(|path| is_note(path)) {
         signed.checkpoint(path, found);
     }
     signed.every_time_that_it_was_due(found);
@@ -80,7 +79,7 @@ impl Signed<'_> {
         }
         for ((_, before), (seq, key)) in self.keys.iter().zip(self.keys.iter().skip(1)) {
             if before == key {
-                found.line(Code::WrongKey, *seq, "a later process signs with the key of the one before it");
+                found.line(Code::KeyReused, *seq, "a later process signs with the key of the one before it");
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use serde_json::Value;
+
 use super::{Layer, Row, hold, row};
 use crate::journal::verify::Code;
 
@@ -42,7 +44,14 @@ fn runs() -> Vec<Row> {
         fs::create_dir(&other).unwrap();
         fs::copy(victim.path("run.json"), other.join("run.json")).unwrap();
     });
-    rows.into_iter().map(|row| row.of("r2")).chain([twice]).collect()
+    let written_anew =
+        row("another folder claims to be this run, in other bytes", Layer::Case, &[Code::RunIdReused], |victim| {
+            let other = victim.run.with_file_name("r9");
+            fs::create_dir(&other).unwrap();
+            let header: Value = serde_json::from_slice(&fs::read(victim.path("run.json")).unwrap()).unwrap();
+            fs::write(other.join("run.json"), header.to_string()).unwrap();
+        });
+    rows.into_iter().map(|row| row.of("r2")).chain([twice, written_anew]).collect()
 }
 
 fn secrets() -> Vec<Row> {
@@ -65,9 +74,31 @@ fn secrets() -> Vec<Row> {
     rows.into_iter().map(|row| row.of("r2")).collect()
 }
 
+#[cfg(unix)]
+fn links() -> Vec<Row> {
+    use std::os::unix::fs::symlink;
+    vec![
+        row("a link to this run beside it, which is no other run", Layer::Told, &[], |victim| {
+            symlink(&victim.run, victim.run.with_file_name("latest")).unwrap();
+        }),
+        row("a link for a sealed secret", Layer::Files, &[Code::NotPlain], |victim| {
+            let path = victim.case.path().join("handover/r2/a.age");
+            fs::rename(&path, victim.case.path().join("outside")).unwrap();
+            symlink("../../outside", path).unwrap();
+        })
+        .of("r2"),
+    ]
+}
+
 #[test]
 fn the_other_runs_of_the_case() {
     hold(&runs());
+}
+
+#[cfg(unix)]
+#[test]
+fn links_beside_the_run() {
+    hold(&links());
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::fs;
 use super::{Layer, Row, hold, row};
 use crate::journal::verify::Code;
 
-const HEAD: &str = "evidence/000003-0-get-users.head";
 const BODY: &str = "evidence/000003-0-get-users.body";
 
 fn evidence() -> Vec<Row> {
@@ -35,12 +34,11 @@ fn evidence() -> Vec<Row> {
             victim.forge_own();
         }),
         row("the head of evidence is no JSON", Layer::Files, &[Code::EvidenceSwapped], |victim| {
-            fs::write(victim.path(HEAD), "{").unwrap();
-            let digest = crate::journal::sha256_hex(b"{");
-            victim.edit_json(3, |line| {
-                line["ev"][0]["head"]["sha256"] = digest.into();
-                line["ev"][0]["head"]["len"] = 1.into();
-            });
+            victim.edit_head(3, |_| "{".to_owned());
+            victim.forge_own();
+        }),
+        row("the head of evidence names its request and no more", Layer::Files, &[Code::EvidenceSwapped], |victim| {
+            victim.edit_head(3, |_| r#"{"client_request_id": "c001-before"}"#.to_owned());
             victim.forge_own();
         }),
     ]
@@ -60,6 +58,14 @@ fn planted() -> Vec<Row> {
         }),
         row("a folder planted", Layer::Files, &[Code::UnlistedFile], |victim| {
             fs::create_dir(victim.path("more")).unwrap();
+        }),
+        row("a file named as the folder of what is derived", Layer::Files, &[Code::UnlistedFile], |victim| {
+            fs::write(victim.path("derived"), "x").unwrap();
+            victim.forge_own();
+        }),
+        row("a file named nearly as the folder of the notes", Layer::Files, &[Code::UnlistedFile], |victim| {
+            fs::write(victim.path("checkpoints.note"), "x").unwrap();
+            victim.forge_own();
         }),
         row("a report in `derived`, which is no evidence", Layer::Told, &[], |victim| {
             fs::create_dir(victim.path("derived")).unwrap();
@@ -91,10 +97,7 @@ fn exchanged() -> Vec<Row> {
             victim.edit_file("run.json", "{", "{\"case\":\"x\",");
         }),
         row("the header that names another plan", Layer::Files, &[Code::PlanMismatch], |victim| {
-            let plan = crate::journal::sha256_hex(&fs::read(victim.path("plan.json")).unwrap());
-            victim.edit_file("run.json", &plan, &"0".repeat(64));
-            let header = crate::journal::sha256_hex(&fs::read(victim.path("run.json")).unwrap());
-            victim.edit_json(0, |line| line["record"]["header_sha256"] = header.into());
+            victim.edit_header(|header| header["plan_sha256"] = "0".repeat(64).into());
             victim.forge_own();
         }),
         row("the plan edited", Layer::Files, &[Code::PlanMismatch, Code::PlanEdited], |victim| {

@@ -13,9 +13,11 @@ fn form() -> Vec<Row> {
         }),
         row("a type twice in a line", Layer::Form, &[Code::DuplicateKey], |victim| {
             victim.edit_line(5, r#""type":"sent""#, r#""type":"sent","type":"ended""#);
+            victim.forge_own();
         }),
-        row("a key twice in evidence", Layer::Files, &[Code::EvidenceEdited, Code::EvidenceSwapped], |victim| {
-            victim.edit_file("evidence/000003-0-get-users.head", "{", r#"{"attempt": 1,"#);
+        row("a key twice in evidence", Layer::Files, &[Code::EvidenceSwapped], |victim| {
+            victim.edit_head(3, |head| head.replacen('{', r#"{"attempt": 1,"#, 1));
+            victim.forge_own();
         }),
         row("a kind of line that nobody knows", Layer::Form, &[Code::UnknownRecord], |victim| {
             victim.edit_line(2, r#""type":"stage-started""#, r#""type":"stage-imagined""#);
@@ -23,12 +25,74 @@ fn form() -> Vec<Row> {
         }),
         row("a line with a field too many", Layer::Form, &[Code::BadLine], |victim| {
             victim.edit_line(4, r#""call":0"#, r#""call":0,"extra":1"#);
+            victim.forge_own();
         }),
         row("a line that is no JSON and clears the screen", Layer::Form, &[Code::BadLine], |victim| {
             victim.edit(|lines| lines[6] = "\u{1b}[2J".to_owned());
+            victim.forge_own();
         }),
         row("an empty line", Layer::Form, &[Code::BadLine], |victim| {
             victim.edit(|lines| lines.insert(6, String::new()));
+            victim.forge_own();
+        }),
+    ]
+}
+
+/// What one reader may take for well-formed and another not.
+fn odd_form() -> Vec<Row> {
+    vec![
+        row("a line with a field beside its record", Layer::Form, &[Code::BadLine], |victim| {
+            victim.edit_json(4, |line| line["extra"] = 1.into());
+            victim.forge_own();
+        }),
+        row("a line that lacks a field", Layer::Form, &[Code::BadLine], |victim| {
+            victim.edit_json(4, |line| drop(line.as_object_mut().unwrap().remove("mono_ms")));
+            victim.forge_own();
+        }),
+        row("a line as a list of its fields", Layer::Form, &[Code::BadLine], |victim| {
+            victim.edit_json(4, |line| {
+                *line = line.as_object().unwrap().values().cloned().collect::<Vec<_>>().into();
+            });
+            victim.forge_own();
+        }),
+        row("a word as an object", Layer::Form, &[Code::BadLine], |victim| {
+            victim.edit_line(3, r#""purpose":"before""#, r#""purpose":{"before":null}"#);
+            victim.forge_own();
+        }),
+        row("a time that is none", Layer::Form, &[Code::BadLine], |victim| {
+            victim.edit_json(4, |line| line["t"] = "yesterday".into());
+            victim.forge_own();
+        }),
+        row("a time of another zone", Layer::Form, &[Code::BadLine], |victim| {
+            victim.edit_json(4, |line| line["t"] = "2023-12-12T13:00:04+01:00".into());
+            victim.forge_own();
+        }),
+        row("a number with a fraction", Layer::Form, &[Code::BadLine], |victim| {
+            victim.edit_line(5, r#""seq":5"#, r#""seq":5.0"#);
+            victim.forge_own();
+        }),
+        row("a number that is none", Layer::Form, &[Code::BadLine], |victim| {
+            victim.edit_line(3, r#""accountEnabled":true"#, r#""accountEnabled":NaN"#);
+            victim.forge_own();
+        }),
+        row("half a character", Layer::Form, &[Code::BadLine], |victim| {
+            victim.edit_line(1, "ilse", r"\ud800");
+            victim.forge_own();
+        }),
+        row("a header with a field too many", Layer::Form, &[Code::BadHeader], |victim| {
+            victim.edit_header(|header| header["extra"] = 1.into());
+            victim.forge_own();
+        }),
+        row("a header of another version", Layer::Form, &[Code::UnknownVersion], |victim| {
+            victim.edit_header(|header| {
+                header["format"] = "staunch.run/v9".into();
+                header["extra"] = 1.into();
+            });
+            victim.forge_own();
+        }),
+        row("a journal of another version", Layer::Form, &[Code::UnknownVersion], |victim| {
+            victim.edit_json(0, |line| line["record"]["format"] = "staunch.journal/v9".into());
+            victim.forge_own();
         }),
     ]
 }
@@ -114,6 +178,40 @@ fn clocks_and_ends() -> Vec<Row> {
     ]
 }
 
+/// What a crash could leave too, and what takes another key.
+fn cuts_in_disguise() -> Vec<Row> {
+    vec![
+        row("the last line cut off, and half of the manifest", Layer::Anchor, &[Code::RootMismatch], |victim| {
+            victim.edit(|lines| drop(lines.pop()));
+            let manifest = fs::read(victim.path("manifest.json")).unwrap();
+            fs::write(victim.path("manifest.json"), &manifest[..manifest.len() / 2]).unwrap();
+            ["journal.sha256", "seal.note"].iter().for_each(|name| victim.remove(name));
+        })
+        .blind(Verdict::Open),
+        row("all lines cut off, with all that tells of them", Layer::Anchor, &[Code::RootMismatch], |victim| {
+            victim.cut(0);
+            ["manifest.json", "journal.sha256", "seal.note"].iter().for_each(|name| victim.remove(name));
+        })
+        .blind(Verdict::Open),
+        row("all but half of the first line cut off", Layer::Anchor, &[Code::RootMismatch], |victim| {
+            let first = victim.lines()[0].clone();
+            victim.cut(0);
+            fs::write(victim.path("journal.jsonl"), &first[..50]).unwrap();
+            ["manifest.json", "journal.sha256", "seal.note"].iter().for_each(|name| victim.remove(name));
+        })
+        .blind(Verdict::TornTail),
+        row("cut off the end, and gone on with by a key of their own", Layer::Anchor, &[Code::WrongKey], |victim| {
+            victim.edit_line(14, r#""done":2"#, r#""done":1"#);
+            victim.continue_as(&super::forger(), 8);
+        }),
+        row("cut off the end, and gone on with by the same key", Layer::Seal, &[Code::KeyReused], |victim| {
+            victim.signed_by(&super::forger());
+            victim.edit_line(14, r#""done":2"#, r#""done":1"#);
+            victim.continue_as(&super::forger(), 8);
+        }),
+    ]
+}
+
 fn taken_up_again() -> Vec<Row> {
     let rows = vec![
         row("a later process counts other lines", Layer::Chain, &[Code::ResumeMismatch], |victim| {
@@ -159,6 +257,7 @@ fn taken_up_again() -> Vec<Row> {
 #[test]
 fn lines_that_are_no_lines() {
     hold(&form());
+    hold(&odd_form());
 }
 
 #[test]
@@ -169,6 +268,7 @@ fn lines_out_of_their_place() {
 #[test]
 fn clocks_that_run_backwards_and_ends_that_are_gone() {
     hold(&clocks_and_ends());
+    hold(&cuts_in_disguise());
 }
 
 #[test]

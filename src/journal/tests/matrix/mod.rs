@@ -12,100 +12,11 @@ mod victim;
 use std::fs;
 
 use self::victim::{Victim, forger};
+use super::both::{Layer, both_given, first_layer, ours, python};
 use crate::journal::{
-    Verdict, Verification,
-    testing::{both_given, ours},
-    verify,
+    Verdict, Verification, verify,
     verify::{Code, Severity},
 };
-
-/// Where an attack is found first. A layer sees what the layers above it in this list cannot, and rests on them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Layer {
-    /// A line or the header alone: strict JSON of a known kind.
-    Form,
-    /// The lines among each other: digests, places, clocks.
-    Chain,
-    /// The files around the journal.
-    Files,
-    /// The rules of a run: no change without approval, snapshot and intent.
-    Rules,
-    /// What the close left: manifest and digest, which anybody can make anew.
-    Close,
-    /// The signatures in the folder, which nobody can make anew without the key.
-    Seal,
-    /// The case around the run.
-    Case,
-    /// What was noted outside of the folder: key and root.
-    Anchor,
-    /// Told, and no reason to call the record broken.
-    Told,
-}
-
-fn layer(code: Code) -> Layer {
-    match code {
-        Code::BadHeader | Code::BadLine | Code::DuplicateKey | Code::UnknownRecord => Layer::Form,
-        Code::WrongSeq
-        | Code::BrokenChain
-        | Code::WrongRun
-        | Code::MonoBackwards
-        | Code::NotOpened
-        | Code::AfterClosed
-        | Code::ResumeMismatch => Layer::Chain,
-        Code::UnreadableFile
-        | Code::NotPlain
-        | Code::UnlistedFile
-        | Code::BadPath
-        | Code::HeaderMismatch
-        | Code::PlanMismatch
-        | Code::PlanEdited
-        | Code::PlaybookMismatch
-        | Code::EvidenceMissing
-        | Code::EvidenceEdited
-        | Code::EvidenceNamedTwice
-        | Code::EvidenceSwapped
-        | Code::HandoverEdited => Layer::Files,
-        Code::IntentWithoutApproval
-        | Code::IntentWithoutSnapshot
-        | Code::SentWithoutIntent
-        | Code::SecretNotSealed
-        | Code::DoneWithoutIntent
-        | Code::DoneWithoutProof
-        | Code::ApprovalOfAnotherPlan
-        | Code::ChangeNotEnded
-        | Code::OutcomesMismatch => Layer::Rules,
-        Code::ManifestMissing | Code::ManifestMismatch | Code::DigestMissing | Code::DigestMismatch => Layer::Close,
-        Code::CheckpointMissing
-        | Code::CheckpointMismatch
-        | Code::BadNote
-        | Code::BadSignature
-        | Code::WrongOrigin
-        | Code::SealMissing
-        | Code::Equivocation => Layer::Seal,
-        Code::EarlierRunMissing | Code::EarlierRunChanged | Code::RunIdReused => Layer::Case,
-        Code::WrongKey
-        | Code::RootMismatch
-        | Code::StampBad
-        | Code::StampMissing
-        | Code::SignatureBad
-        | Code::SignatureMissing
-        | Code::SignerUnknown => Layer::Anchor,
-        Code::TornTail
-        | Code::NotClosed
-        | Code::Leftover
-        | Code::WallClockBackwards
-        | Code::FolderRenamed
-        | Code::HandoverGone
-        | Code::EarlierRunsElsewhere
-        | Code::Continued
-        | Code::OtherIdentity
-        | Code::Stamped
-        | Code::StampNotChecked
-        | Code::Signed
-        | Code::RootOfFirstLines
-        | Code::NotAuthenticated => Layer::Told,
-    }
-}
 
 /// One attack.
 #[derive(Clone)]
@@ -147,8 +58,7 @@ impl Row {
             if blind.verdict == Verdict::Broken { ours(&victim.run, &noted) } else { both_given(&victim.run, &noted) };
         let wanted = if self.layer == Layer::Told { Verdict::Authentic } else { Verdict::Broken };
         let found = found(&known);
-        let first =
-            found.iter().filter(|(_, severity)| *severity == Severity::Problem).map(|(code, _)| layer(*code)).min();
+        let first = first_layer(&known);
         let holds = (blind.verdict, known.verdict) == (self.blind, wanted)
             && first.unwrap_or(Layer::Told) == self.layer
             && self.codes.iter().all(|code| found.iter().any(|(other, _)| other == code));
@@ -205,6 +115,15 @@ fn a_stolen_key_is_seen_under_the_root_alone_and_a_first_root_covers_little() {
     let verification = both_given(&victim.run, &[first]);
     assert_eq!(verification.verdict, Verdict::Consistent);
     assert!(verification.findings.iter().any(|finding| finding.code == Code::RootOfFirstLines));
+}
+
+#[test]
+fn what_is_neither_a_key_nor_a_root_is_refused() {
+    let victim = Victim::new("r1");
+    for mistyped in [&victim.root[1..], &victim.key[1..], "x"] {
+        let refused = python(&victim.run, &[mistyped.to_owned()]).is_none_or(|(_, code)| code == 2);
+        assert!(refused, "{mistyped}");
+    }
 }
 
 #[test]

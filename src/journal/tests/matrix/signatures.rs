@@ -2,9 +2,12 @@
 
 use std::fs;
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use ed25519_dalek::VerifyingKey;
+
 use super::{Layer, Row, hold, row, victim::forger};
 use crate::journal::{
-    Verdict,
+    Verdict, Vkey,
     checkpoint::{self, Checkpoint},
     note,
     verify::Code,
@@ -52,6 +55,49 @@ fn attached() -> Vec<Row> {
     ]
 }
 
+/// Notes that one reader may take for the same note and another not.
+fn malleable() -> Vec<Row> {
+    fn seal(victim: &super::Victim, edit: impl FnOnce(&str) -> String) {
+        let seal = fs::read_to_string(victim.path("seal.note")).unwrap();
+        fs::write(victim.path("seal.note"), edit(&seal)).unwrap();
+    }
+    vec![
+        row("a line at the seal that is no signature", Layer::Seal, &[Code::BadNote], |victim| {
+            seal(victim, |note| format!("{note}garbage\n"));
+        }),
+        row("the seal without its last newline", Layer::Seal, &[Code::BadNote], |victim| {
+            seal(victim, |note| note.trim_end().to_owned());
+        }),
+        row("the seal with another newline", Layer::Seal, &[Code::BadNote], |victim| {
+            seal(victim, |note| note.trim_end().to_owned() + "\r\n");
+        }),
+        row("the seal in other Base64 of the same bytes", Layer::Seal, &[Code::BadNote], |victim| {
+            seal(victim, |note| {
+                // The last two bits before the padding belong to no byte.
+                let at = note.rfind('=').unwrap() - 1;
+                let other = char::from(note.as_bytes()[at] + 1);
+                format!("{}{other}{}", &note[..at], &note[at + 1..])
+            });
+        }),
+        row("the signature of somebody else at the seal, which may stand there", Layer::Told, &[], |victim| {
+            seal(victim, |note| format!("{note}\u{2014} witness AAAAAAAA\n"));
+        }),
+        row("signed by a key of which anybody can make signatures", Layer::Seal, &[Code::BadSignature], |victim| {
+            let mut neutral = [0; 32];
+            neutral[0] = 1;
+            let origin = victim.origin();
+            let vkey = Vkey::new(&origin, VerifyingKey::from_bytes(&neutral).unwrap()).to_string();
+            let id = u32::from_str_radix(vkey.split('+').nth(1).unwrap(), 16).unwrap().to_be_bytes();
+            let signature = BASE64_STANDARD.encode([id.as_slice(), &neutral, &[0; 32]].concat());
+            victim.forge_with(&vkey, |text| format!("{text}\n\u{2014} {origin} {signature}\n"));
+        }),
+        row("a signature of a person that is none", Layer::Anchor, &[Code::SignatureBad], |victim| {
+            fs::write(victim.path("seal.sig"), "x").unwrap();
+        })
+        .blind(Verdict::Broken),
+    ]
+}
+
 fn exchanged() -> Vec<Row> {
     vec![
         row("a checkpoint under another number", Layer::Close, &[Code::BadNote], |victim| {
@@ -75,7 +121,7 @@ fn exchanged() -> Vec<Row> {
         row("a key of another case", Layer::Seal, &[Code::WrongOrigin], |victim| {
             victim.forge_own();
             let origin = checkpoint::origin("ir-8", "r1");
-            let vkey = crate::journal::Vkey::new(&origin, forger().verifying_key()).to_string();
+            let vkey = Vkey::new(&origin, forger().verifying_key()).to_string();
             victim.edit_json(0, |line| line["record"]["vkey"] = vkey.into());
             victim.rehash();
         }),
@@ -98,6 +144,11 @@ fn signatures_that_are_gone() {
 #[test]
 fn what_others_put_to_the_seal() {
     hold(&attached());
+}
+
+#[test]
+fn signatures_in_another_form() {
+    hold(&malleable());
 }
 
 #[test]

@@ -57,6 +57,72 @@ fn of_another_plan() -> Record {
     Record::Approved { digest: "d2".into(), by: "x".into(), how: Approval::Flag, overrides: vec![], unseen: vec![] }
 }
 
+fn read_again() -> Record {
+    let mut probe = before();
+    if let Record::Observed { purpose, .. } = &mut probe {
+        *purpose = Purpose::Probe;
+    }
+    probe
+}
+
+/// What the plan does not say, or another tenant's plan does.
+fn off_the_plan() -> Vec<Row> {
+    fn off(id: &str) -> Record {
+        intent("c001", id, json!({"accountEnabled": true}))
+    }
+    vec![
+        row("a change that the plan does not have", Layer::Rules, &[Code::ChangeNotPlanned], |victim| {
+            let call = intent("c999", "i", json!({"accountEnabled": false}));
+            let answer = sent("c999", "i", SentOutcome::Accepted);
+            victim.told(vec![approved(), observed("c999", json!({})), call, answer]);
+        }),
+        row("a call that the plan does not have", Layer::Rules, &[Code::CallNotPlanned], |victim| {
+            victim.told(vec![approved(), before(), off("i"), send("i"), proof(), done()]);
+        }),
+        row("another call after a read of what was left, as may be", Layer::Told, &[], |victim| {
+            let lost = sent("c001", "i", SentOutcome::Unknown);
+            victim.told(vec![approved(), before(), say("i"), lost, read_again(), off("j"), send("j"), proof(), done()]);
+        }),
+        row("another call after a read before any call", Layer::Rules, &[Code::CallNotPlanned], |victim| {
+            victim.told(vec![approved(), before(), read_again(), off("i"), send("i"), proof(), done()]);
+        }),
+        row("a header of another tenant than its plan", Layer::Rules, &[Code::TenantMismatch], |victim| {
+            victim.edit_header(|header| {
+                header["tenant_id"] = "9".into();
+                header["identity"]["tenant_id"] = "9".into();
+            });
+            victim.forge_own();
+        }),
+        row("a token of another tenant", Layer::Rules, &[Code::TenantMismatch], |victim| {
+            victim.edit_header(|header| header["identity"]["tenant_id"] = "9".into());
+            victim.forge_own();
+        }),
+    ]
+}
+
+/// Lines of the first run that say what the tenant showed or answered.
+fn without_evidence() -> Vec<Row> {
+    vec![
+        row("a snapshot without an exchange", Layer::Rules, &[Code::NoExchange], |victim| {
+            victim.strip(3);
+            victim.forge_own();
+        }),
+        row("an answer without an exchange", Layer::Rules, &[Code::NoExchange], |victim| {
+            victim.strip(5);
+            victim.forge_own();
+        }),
+        row("an answer with the exchange of another request", Layer::Rules, &[Code::NoExchange], |victim| {
+            victim.edit_head(5, |head| head.replace("c001-call", "c002-call"));
+            victim.edit_json(5, |line| line["ev"][0]["client_request_id"] = "c002-call".into());
+            victim.forge_own();
+        }),
+        row("a proof without an exchange", Layer::Rules, &[Code::NoExchange], |victim| {
+            victim.strip(6);
+            victim.forge_own();
+        }),
+    ]
+}
+
 fn before_the_call() -> Vec<Row> {
     vec![
         row("a change without approval", Layer::Rules, &[Code::IntentWithoutApproval], |victim| {
@@ -89,6 +155,9 @@ fn after_the_call() -> Vec<Row> {
         row("a call under another request id", Layer::Rules, &[Code::SentWithoutIntent], |victim| {
             victim.told(vec![approved(), before(), say("i"), send("j"), proof(), done()]);
         }),
+        row("two answers to one call", Layer::Rules, &[Code::SentWithoutIntent], |victim| {
+            victim.told(vec![approved(), before(), say("i"), send("i"), send("i"), proof(), done()]);
+        }),
         row("done without a second read", Layer::Rules, &[Code::DoneWithoutProof], |victim| {
             victim.told(vec![approved(), before(), say("i"), send("i"), done()]);
         }),
@@ -117,11 +186,7 @@ fn honest() -> Vec<Row> {
             victim.told(vec![approved(), before(), say("i"), send("i"), proof(), done()]);
         }),
         row("an honest story with a probe for a proof", Layer::Told, &[], |victim| {
-            let mut probe = before();
-            if let Record::Observed { purpose, .. } = &mut probe {
-                *purpose = Purpose::Probe;
-            }
-            victim.told(vec![approved(), before(), say("i"), send("i"), probe, done()]);
+            victim.told(vec![approved(), before(), say("i"), send("i"), read_again(), done()]);
         }),
         row("an honest story of a change that drifted", Layer::Told, &[], |victim| {
             let drifted = ended("c001", Outcome::Drifted, target("user", "u1", "x"), [None, None]);
@@ -131,6 +196,16 @@ fn honest() -> Vec<Row> {
             victim.told(vec![approved(), before(), sealed(), secret_intent("c001", "i"), send("i"), proof(), done()]);
         }),
     ]
+}
+
+#[test]
+fn what_the_plan_must_say() {
+    hold(&off_the_plan());
+}
+
+#[test]
+fn what_an_exchange_must_show() {
+    hold(&without_evidence());
 }
 
 #[test]

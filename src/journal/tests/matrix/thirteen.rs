@@ -8,20 +8,6 @@ use serde_json::{Value, json};
 use super::{Layer, Row, hold, row, victim::forger};
 use crate::journal::verify::Code;
 
-/// Cuts lines off the end, with their evidence and their checkpoints.
-fn cut(victim: &super::Victim, lines: usize) {
-    victim.edit(|all| all.truncate(lines));
-    for (folder, width) in [("evidence", 6), ("checkpoints", 6)] {
-        for entry in fs::read_dir(victim.path(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            let of: usize = path.file_name().unwrap().to_str().unwrap()[..width].parse().unwrap();
-            if of >= lines + usize::from(folder == "checkpoints") {
-                fs::remove_file(path).unwrap();
-            }
-        }
-    }
-}
-
 fn edits() -> Vec<Row> {
     vec![
         row("1 edit a line, no new digests", Layer::Chain, &[Code::BrokenChain], |victim| {
@@ -59,10 +45,10 @@ fn edits() -> Vec<Row> {
 
 fn cuts_and_files() -> Vec<Row> {
     vec![
-        row("6 cut off the end with its files", Layer::Close, &[Code::ManifestMismatch], |victim| cut(victim, 8)),
+        row("6 cut off the end with its files", Layer::Close, &[Code::ManifestMismatch], |victim| victim.cut(8)),
         row("7 cut off the end and forge the close", Layer::Seal, &[Code::CheckpointMismatch], |victim| {
             let close = victim.lines().pop().unwrap().replace(r#"{"done":2}"#, r#"{"done":1}"#);
-            cut(victim, 8);
+            victim.cut(8);
             victim.edit(|lines| lines.push(close.replace(r#""seq":14"#, r#""seq":8"#)));
             victim.rehash();
         }),

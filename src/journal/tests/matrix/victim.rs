@@ -8,6 +8,7 @@ use std::{
     sync::LazyLock,
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use ed25519_dalek::SigningKey;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -50,13 +51,13 @@ async fn with_a_secret(case: &Path) {
         owner: USER.into(),
     };
     let (before, after) = (json!({"set": "yesterday"}), json!({"set": "today"}));
-    bench.add(approved(), vec![]).await;
-    bench.add(observed("c001", before.clone()), vec![]).await;
-    bench.add(sealed, vec![]).await;
-    bench.add(secret_intent("c001", "i"), vec![]).await;
-    bench.add(sent("c001", "i", SentOutcome::Accepted), vec![]).await;
-    bench.add(verified("c001", after.clone()), vec![]).await;
-    bench.add(ended("c001", Outcome::Done, target("user", "u1", USER), [Some(before), Some(after)]), vec![]).await;
+    bench.tell(approved()).await;
+    bench.tell(observed("c001", before.clone())).await;
+    bench.tell(sealed).await;
+    bench.tell(secret_intent("c001", "i")).await;
+    bench.tell(sent("c001", "i", SentOutcome::Accepted)).await;
+    bench.tell(verified("c001", after.clone())).await;
+    bench.tell(ended("c001", Outcome::Done, target("user", "u1", USER), [Some(before), Some(after)])).await;
     bench.close().await;
 }
 
@@ -215,19 +216,96 @@ impl Victim {
 
     /// Everything anew, and signed anew by a key: of their own, or the run's own that was stolen.
     pub(super) fn forge(&self, key: &SigningKey) {
+        let origin = self.origin();
+        let vkey = Vkey::new(&origin, key.verifying_key()).to_string();
+        self.forge_with(&vkey, |text| note::sign(text, &origin, key));
+    }
+
+    pub(super) fn origin(&self) -> String {
         let header: Value = serde_json::from_slice(&fs::read(self.path("run.json")).unwrap()).unwrap();
         let [case, run] = ["case", "run_id"].map(|name| header[name].as_str().unwrap().to_owned());
-        let origin = checkpoint::origin(&case, &run);
-        let vkey = Vkey::new(&origin, key.verifying_key()).to_string();
-        self.edit_first_key(&vkey);
+        checkpoint::origin(&case, &run)
+    }
+
+    fn checkpoint(&self, lines: &[String]) -> Checkpoint {
+        let tree = Tree::of(lines.iter().map(String::as_bytes));
+        Checkpoint { origin: self.origin(), size: tree.size(), root: tree.root() }
+    }
+
+    /// Cuts the run off after so many lines and goes on under another key, as after a crash, to a close of what is left.
+    pub(super) fn continue_as(&self, key: &SigningKey, lines: usize) {
+        let close = self.lines().pop().unwrap();
+        self.cut(lines);
+        let kept = self.lines();
+        let origin = self.origin();
+        let root = BASE64_STANDARD.encode(self.checkpoint(&kept).root);
+        let mut resumed: Value = serde_json::from_str(kept.last().unwrap()).unwrap();
+        resumed["seq"] = json!(lines);
+        resumed["ev"] = json!([]);
+        resumed["record"] = json!({
+            "type": "resumed", "records": lines, "torn": null, "by": "ilse",
+            "continues": {"root": root, "note": null, "vkey": Vkey::new(&origin, key.verifying_key()).to_string()},
+        });
+        self.edit(|all| all.extend([resumed.to_string(), close]));
+        self.rehash();
+        let sign = |lines: &[String]| note::sign(&self.checkpoint(lines).text(), &origin, key);
+        let path = self.path(&checkpoint::path(lines as u64 + 1));
+        fs::write(path, sign(&self.lines()[..=lines])).unwrap();
+        self.rehash();
+        fs::write(self.path(SEAL_NOTE), sign(&self.lines())).unwrap();
+    }
+
+    /// Cuts lines off the end, with their evidence and their checkpoints.
+    pub(super) fn cut(&self, lines: usize) {
+        self.edit(|all| all.truncate(lines));
+        for folder in ["evidence", "checkpoints"] {
+            for entry in fs::read_dir(self.path(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let of: usize = path.file_name().unwrap().to_str().unwrap()[..6].parse().unwrap();
+                if of >= lines + usize::from(folder == "checkpoints") {
+                    fs::remove_file(path).unwrap();
+                }
+            }
+        }
+    }
+
+    /// Changes the header, and the digest of it in line 0.
+    pub(super) fn edit_header(&self, edit: impl FnOnce(&mut Value)) {
+        let mut header: Value = serde_json::from_slice(&fs::read(self.path("run.json")).unwrap()).unwrap();
+        edit(&mut header);
+        let bytes = serde_json::to_vec_pretty(&header).unwrap();
+        fs::write(self.path("run.json"), &bytes).unwrap();
+        self.edit_json(0, |line| line["record"]["header_sha256"] = sha256_hex(&bytes).into());
+    }
+
+    /// Changes the head of the first exchange of a line, and its digest there.
+    pub(super) fn edit_head(&self, seq: usize, edit: impl FnOnce(&str) -> String) {
+        let line: Value = serde_json::from_str(&self.lines()[seq]).unwrap();
+        let path = self.path(line["ev"][0]["head"]["path"].as_str().unwrap());
+        let text = edit(&fs::read_to_string(&path).unwrap());
+        fs::write(&path, &text).unwrap();
+        self.edit_json(seq, |line| {
+            line["ev"][0]["head"]["len"] = text.len().into();
+            line["ev"][0]["head"]["sha256"] = sha256_hex(text.as_bytes()).into();
+        });
+    }
+
+    /// Takes away the exchanges behind a line.
+    pub(super) fn strip(&self, seq: usize) {
+        let line: Value = serde_json::from_str(&self.lines()[seq]).unwrap();
+        for ev in line["ev"].as_array().unwrap() {
+            ["head", "body"].iter().for_each(|part| self.remove(ev[part]["path"].as_str().unwrap()));
+        }
+        self.edit_json(seq, |line| line["ev"] = json!([]));
+    }
+
+    /// Everything anew, under a key, with notes as this makes them of their text.
+    pub(super) fn forge_with(&self, vkey: &str, note: impl Fn(&str) -> String) {
+        self.edit_first_key(vkey);
         let mut lines = self.lines();
         rechain(&mut lines);
         self.put(&lines);
-        let sign = |lines: &[String]| {
-            let tree = Tree::of(lines.iter().map(String::as_bytes));
-            let checkpoint = Checkpoint { origin: origin.clone(), size: tree.size(), root: tree.root() };
-            note::sign(&checkpoint.text(), &origin, key)
-        };
+        let sign = |lines: &[String]| note(&self.checkpoint(lines).text());
         for entry in fs::read_dir(self.path("checkpoints")).unwrap() {
             let path = entry.unwrap().path();
             let size: usize = path.file_stem().unwrap().to_str().unwrap().parse().unwrap();
@@ -258,7 +336,7 @@ impl Victim {
         runtime.block_on(async {
             let bench = Bench::new(self.case.path(), "told");
             for record in records {
-                bench.add(record, vec![]).await;
+                bench.tell(record).await;
             }
             self.run = bench.close().await;
         });
