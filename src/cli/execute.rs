@@ -327,7 +327,7 @@ fn header(context: &Context, connected: &Connected, file: &PlanFile) -> RunHeade
         playbook,
         plan_sha256: sha256_hex(file.bytes()),
         plan_id: plan.id.clone(),
-        command: env::args().collect(),
+        command: program::command(),
     }
 }
 

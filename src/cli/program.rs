@@ -21,6 +21,11 @@ pub(crate) fn tool() -> Tool {
     }
 }
 
+/// The command line. No secret is ever given in it.
+pub(crate) fn command() -> Vec<String> {
+    env::args_os().map(|word| word.to_string_lossy().into_owned()).collect()
+}
+
 /// Name of the machine.
 pub(crate) fn host() -> String {
     gethostname::gethostname().to_string_lossy().into_owned()

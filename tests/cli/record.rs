@@ -114,6 +114,21 @@ fn the_record_is_compared_with_what_the_tenant_logged() {
     let (run, _) = applied(&lab);
     let ended = lab.staunch(&["audit", "reconcile", &run, "--format", "json"]);
     let json: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.text()));
+#[test]
+#[cfg(target_os = "linux")]
+fn a_command_line_that_is_no_unicode_is_recorded_as_far_as_it_is() {
+    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
+
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    let case = OsStr::from_bytes(b"c\xff");
+    let ended = lab.command(&["apply", "plan.json", "--approve", &digest, "--case"]).arg(case).output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", String::from_utf8_lossy(&ended.stderr));
+    let run = fs::read_dir(lab.dir.path().join(case).join("runs")).unwrap().next().unwrap().unwrap().path();
+    let header: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
+    assert_eq!(header["command"].as_array().unwrap().last(), Some(&"c\u{fffd}".into()));
+}
+
     assert_eq!(json["not_ours"], serde_json::json!([]), "{}", ended.stdout);
     let words = lab.staunch(&["audit", "reconcile", &run]);
     assert!(words.stdout.contains("MicrosoftGraphActivityLogs"), "{}", words.text());
