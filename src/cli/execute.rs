@@ -165,7 +165,7 @@ pub(crate) async fn fresh_with_key(approver: &Approver<'_>, approved: Approved) 
     custody::note(context, &run_dir, approving.by.as_deref(), Handling::Created);
     let key = journal.anchor().vkey.clone();
     let (exit, closed) = drive(context, connected, approved, journal, None).await?;
-    Ok((keep.copy(context, &run_dir, exit, closed).await, key))
+    Ok((keep.copy(context, &run_dir, approving.by.as_deref(), (exit, closed)).await, key))
 }
 
 /// Goes on with the run in `path`; `digest` approves it where it died before its approval was on record.
@@ -195,7 +195,7 @@ pub(crate) async fn resumed(
     let by = operator(approving.by.as_deref());
     let resumption = Some(Resumption { history, by, decisions, give_up });
     let (exit, closed) = drive(context, connected, approved, journal, resumption).await?;
-    Ok(keep.copy(context, path, exit, closed).await)
+    Ok(keep.copy(context, path, approving.by.as_deref(), (exit, closed)).await)
 }
 
 /// Runs it; how it ended, and whether its record is closed.

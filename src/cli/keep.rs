@@ -6,10 +6,11 @@ use crate::{
     cli::{
         Context,
         connect::Connected,
+        custody,
         exit::{Exit, Failure, OrFail as _},
         signals::Signals,
     },
-    journal::{RunHeader, disk},
+    journal::{Handling, RunHeader, disk},
     store::{Address, AddressError, Claim, Copied, Reach, Store, StoreError},
 };
 
@@ -87,8 +88,14 @@ impl Keep {
         disk::write_new_synced(&path, format!("{}\n", store.address()).as_bytes()).or_fail(Exit::CouldNotRun)
     }
 
-    /// Copies a run that ended as `exit` says. What was contained stays contained where the copy fails.
-    pub(crate) async fn copy(&self, context: &Context, run: &Path, exit: Exit, closed: bool) -> Exit {
+    /// Copies what `by` ran, as it ended. What was contained stays contained where the copy fails.
+    pub(crate) async fn copy(
+        &self,
+        context: &Context,
+        run: &Path,
+        by: Option<&str>,
+        (exit, closed): (Exit, bool),
+    ) -> Exit {
         let Some(store) = &self.store else {
             return exit;
         };
@@ -102,6 +109,7 @@ impl Keep {
             copied = store.copy(run) => match copied {
                 Ok(copied) => {
                     context.out.say(&words(&copied));
+                    custody::note(context, run, by, Handling::Copied { to: copied.place });
                     return exit;
                 }
                 Err(error) => failure(&error),

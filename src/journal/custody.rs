@@ -11,9 +11,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::journal::{
-    JournalError, Verdict, disk,
+    FileRef, JournalError, Verdict, disk,
+    evidence::file_ref,
     folder::{CUSTODY, SEAL_NOTE},
     hash::{ZEROS, sha256_hex},
+    recover::free_name,
     strict,
 };
 
@@ -37,6 +39,9 @@ pub struct Custody {
     pub host: String,
     /// What was done.
     pub what: Handling,
+    /// Half a line that a crash had left behind the line before: it was set aside into this file of the case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub torn: Option<FileRef>,
 }
 
 /// What was done with a run.
@@ -68,6 +73,16 @@ pub enum Handling {
         /// SHA-256 of what was written.
         sha256: String,
     },
+    /// A copy was written to a store, and read back.
+    Copied {
+        /// Where to: the store's address and the folder in it.
+        to: String,
+    },
+    /// It was fetched from a store into this case.
+    Fetched {
+        /// Where from: the store's address and the folder in it.
+        from: String,
+    },
     /// A copy was given to somebody.
     HandedOver {
         /// To whom.
@@ -97,6 +112,18 @@ pub struct Handled {
     pub what: Handling,
 }
 
+/// The log as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CustodyLog {
+    /// The handlings.
+    pub lines: Vec<Custody>,
+    /// Bytes of half a line at the end: a crash left them, nobody was told that they are there, and the next handling
+    /// sets them aside.
+    pub torn: usize,
+    /// SHA-256 of the last line.
+    head: String,
+}
+
 /// Why the custody log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CustodyError {
@@ -122,7 +149,8 @@ pub fn custody_of(run: &Path) -> Option<PathBuf> {
     Some(runs.parent()?.join(CUSTODY))
 }
 
-/// Adds a line, durably, and gives it; none where the run does not lie in a case.
+/// Adds a line, durably, and gives it; none where the run does not lie in a case. Half a line that a crash left is set
+/// aside first.
 ///
 /// # Errors
 /// When the log is broken, which it then stays, or cannot be written.
@@ -140,17 +168,19 @@ pub fn note_custody(run: &Path, handled: Handled) -> Result<Option<Custody>, Cus
     file.lock().map_err(failed("lock"))?;
     let mut bytes = Vec::new();
     file.seek(SeekFrom::Start(0)).and_then(|_| file.read_to_end(&mut bytes)).map_err(failed("read"))?;
-    let (lines, prev) = parse(&path, &bytes)?;
+    let log = parse(&path, &bytes)?;
+    let torn = set_aside(&path, &file, &bytes, log.torn)?;
     let name = run.canonicalize().ok().and_then(|run| run.file_name().map(|name| name.to_string_lossy().into_owned()));
     let line = Custody {
-        seq: lines.len() as u64,
-        prev,
+        seq: log.lines.len() as u64,
+        prev: log.head,
         t: handled.t,
         run: name.unwrap_or_default(),
         seal_sha256: fs::read(run.join(SEAL_NOTE)).ok().as_deref().map(sha256_hex),
         by: handled.by,
         host: handled.host,
         what: handled.what,
+        torn,
     };
     let mut text = serde_json::to_string(&line).map_err(std::io::Error::from).map_err(failed("write"))?;
     text.push('\n');
@@ -161,30 +191,48 @@ pub fn note_custody(run: &Path, handled: Handled) -> Result<Option<Custody>, Cus
     Ok(Some(line))
 }
 
+/// Moves half a line at the end of the log into a file beside it.
+fn set_aside(path: &Path, log: &File, bytes: &[u8], torn: usize) -> Result<Option<FileRef>, JournalError> {
+    let (whole, tail) = bytes.split_at(bytes.len().saturating_sub(torn));
+    if tail.is_empty() {
+        return Ok(None);
+    }
+    let aside = free_name(path);
+    disk::write_new_synced(&aside, tail)?;
+    disk::sync_dir(path.parent().unwrap_or(path))?;
+    let cut = log.set_len(whole.len() as u64).and_then(|()| log.sync_all());
+    cut.map_err(JournalError::io("cut off half a line of", path))?;
+    let name = aside.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    Ok(Some(file_ref(name, tail)))
+}
+
 /// Reads the log and holds it to its chain; nothing where there is none.
 ///
 /// # Errors
 /// When a line is not one, or does not follow the line before it.
-pub fn read_custody(path: &Path) -> Result<Vec<Custody>, CustodyError> {
+pub fn read_custody(path: &Path) -> Result<CustodyLog, CustodyError> {
     if path.symlink_metadata().is_err() {
-        return Ok(Vec::new());
+        return Ok(CustodyLog::default());
     }
-    Ok(parse(path, &disk::read_plain(path)?)?.0)
+    parse(path, &disk::read_plain(path)?)
 }
 
-fn parse(path: &Path, bytes: &[u8]) -> Result<(Vec<Custody>, String), CustodyError> {
-    let (mut lines, mut prev) = (Vec::new(), ZEROS.to_owned());
+fn parse(path: &Path, bytes: &[u8]) -> Result<CustodyLog, CustodyError> {
+    let mut log = CustodyLog { head: ZEROS.to_owned(), ..CustodyLog::default() };
     for (seq, raw) in (0_u64..).zip(bytes.split_inclusive(|b| *b == b'\n')) {
+        let Some(raw) = raw.strip_suffix(b"\n") else {
+            log.torn = raw.len();
+            break;
+        };
         let broken = |reason| CustodyError::Broken { path: path.to_owned(), line: seq, reason };
-        let raw = raw.strip_suffix(b"\n").ok_or_else(|| broken("is incomplete"))?;
         let line: Custody = strict::from_slice(raw).map_err(|_| broken("is not a line of it"))?;
-        if line.seq != seq || line.prev != prev {
+        if line.seq != seq || line.prev != log.head {
             return Err(broken("does not follow the line before it"));
         }
-        prev = sha256_hex(raw);
-        lines.push(line);
+        log.head = sha256_hex(raw);
+        log.lines.push(line);
     }
-    Ok((lines, prev))
+    Ok(log)
 }
 
 #[cfg(test)]
@@ -207,7 +255,7 @@ mod tests {
             assert!(note_custody(&run, handled(what)).unwrap().is_some());
         }
         let path = custody_of(&run).unwrap();
-        let lines = read_custody(&path).unwrap();
+        let lines = read_custody(&path).unwrap().lines;
         assert_eq!(lines.iter().map(|line| line.seq).collect::<Vec<_>>(), [0, 1, 2]);
         assert!(lines.iter().all(|line| line.run == "r1" && line.seal_sha256.is_some()));
 
@@ -216,13 +264,37 @@ mod tests {
             text.replace("usb", "mail").replace("created", "sealed"),
             text.lines().skip(1).map(|line| format!("{line}\n")).collect(),
             text.replacen("\"by\":\"ilse\"", "\"by\":\"otto\"", 1),
-            text.trim_end().to_owned(),
         ];
         for attack in attacks {
             fs::write(&path, &attack).unwrap();
             assert!(matches!(read_custody(&path), Err(CustodyError::Broken { .. })), "{attack}");
             assert!(note_custody(&run, handled(Handling::Created)).is_err(), "nothing is added behind a break");
         }
+    }
+
+    #[tokio::test]
+    async fn half_a_line_that_a_crash_left_is_set_aside_and_named() {
+        let case = tempfile::tempdir().unwrap();
+        let run = small(case.path(), "r1").await.close().await;
+        note_custody(&run, handled(Handling::Created)).unwrap();
+        let path = custody_of(&run).unwrap();
+        let whole = fs::read_to_string(&path).unwrap();
+        // Also a line that lacks its newline only: nobody was told that it is there.
+        let tails = [("custody.jsonl.torn", r#"{"seq":1,"prev":"#), ("custody.jsonl.torn.2", whole.trim_end())];
+        for (name, tail) in tails {
+            let before = read_custody(&path).unwrap().lines;
+            fs::write(&path, fs::read_to_string(&path).unwrap() + tail).unwrap();
+            let log = read_custody(&path).unwrap();
+            assert_eq!((log.lines, log.torn), (before, tail.len()), "reading alone changes nothing");
+            let torn = note_custody(&run, handled(Handling::Sealed)).unwrap().unwrap().torn.unwrap();
+            assert_eq!((torn.path.as_str(), torn.len), (name, tail.len() as u64));
+            assert_eq!(fs::read_to_string(case.path().join(name)).unwrap(), tail);
+            assert_eq!(read_custody(&path).unwrap().torn, 0);
+        }
+        let lines = read_custody(&path).unwrap().lines;
+        assert_eq!(lines.iter().map(|line| line.seq).collect::<Vec<_>>(), [0, 1, 2]);
+        assert!(fs::read_to_string(&path).unwrap().starts_with(&whole), "a line that tore nothing says nothing of it");
+        assert!(!whole.contains("torn"));
     }
 
     #[tokio::test]

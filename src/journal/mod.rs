@@ -35,7 +35,7 @@ mod writer;
 
 pub use case::{Case, room_for};
 pub use checkpoint::Anchor;
-pub use custody::{Custody, CustodyError, Handled, Handling, custody_of, note_custody, read_custody};
+pub use custody::{Custody, CustodyError, CustodyLog, Handled, Handling, custody_of, note_custody, read_custody};
 pub use error::JournalError;
 pub use evidence::read_head;
 pub(crate) use folder::{DERIVED, SEAL_NOTE};

@@ -16,6 +16,8 @@ const AT_ONCE: usize = 8;
 /// What was fetched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fetched {
+    /// Where from: the store's address and the folder of the run in it.
+    pub place: String,
     /// The folder of the run.
     pub run: PathBuf,
     /// Files in it.
@@ -64,7 +66,7 @@ impl Store {
             files += 1;
         }
         disk::sync_dir(&to)?;
-        Ok(Fetched { run: to, files })
+        Ok(Fetched { place: format!("{}/{}", self.address(), folder(run)), run: to, files })
     }
 }
 

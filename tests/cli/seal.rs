@@ -233,9 +233,16 @@ fn what_becomes_of_a_run_is_noted_line_by_line() {
     let over = lab.staunch(&[&["audit", "custody", run_arg][..], &over].concat());
     assert!(over.stdout.contains("handed over to Johanna of Contoso, in person, on a stick"), "{}", over.text());
     assert_eq!(lab.staunch(&["audit", "prove", run_arg, "--seq", "1", "--out", "one.proof"]).code, Some(0));
+    let mut report = lab.command(&["report", run_arg, "--as", "ocsf", "--out", "run.ocsf"]);
+    assert_eq!(report.env("STAUNCH_OPERATOR", "otto").output().unwrap().status.code(), Some(0));
     assert_eq!(verified(&lab, &run, &["--key", &key, "--note-as", "ilse"]).2, Some(0));
     assert_eq!(verified(&lab, &run, &["--key", &key]).2, Some(0), "verifying writes nothing by itself");
-    assert_eq!(custody(&lab, &run), ["created", "sealed", "handed-over", "exported", "verified"]);
+    let all = ["created", "sealed", "handed-over", "exported", "exported", "verified"];
+    assert_eq!(custody(&lab, &run), all);
+    let log = lab.path("case/custody.jsonl");
+    let exported: Value = serde_json::from_str(fs::read_to_string(&log).unwrap().lines().nth(4).unwrap()).unwrap();
+    let digest = staunch::journal::sha256_hex(&fs::read(lab.path("run.ocsf")).unwrap());
+    assert_eq!((&exported["what"]["sha256"], &exported["by"]), (&digest.into(), &"otto".into()), "{exported}");
 
     let header: Value = serde_json::from_str(&fs::read_to_string(run.join("run.json")).unwrap()).unwrap();
     assert_eq!(header["authority"], "ticket 4711");
@@ -243,8 +250,19 @@ fn what_becomes_of_a_run_is_noted_line_by_line() {
     let words = lab.staunch(&["audit", "verify", run_arg]).stdout;
     assert!(words.contains("clock the tenant's minus ours"), "{words}");
 
-    let log = lab.path("case/custody.jsonl");
+    // A power cut while a line was added.
+    fs::write(&log, fs::read_to_string(&log).unwrap() + "{\"seq\":6,\"prev\"").unwrap();
+    let told = lab.staunch(&["audit", "custody", run_arg]);
+    assert_eq!((told.code, told.stdout.lines().count()), (Some(0), all.len()), "{}", told.text());
+    assert!(told.stderr.contains("15 bytes of half a line"), "{}", told.stderr);
+    assert_eq!(verified(&lab, &run, &["--key", &key, "--note-as", "ilse"]).2, Some(0));
+    let told = lab.staunch(&["audit", "custody", run_arg]).stdout;
+    assert!(told.lines().last().unwrap().contains("half a line that is kept in custody.jsonl.torn"), "{told}");
+
     fs::write(&log, fs::read_to_string(&log).unwrap().replacen("in person", "by mail", 1)).unwrap();
     assert_eq!(lab.staunch(&["audit", "custody", run_arg]).code, Some(5));
     assert_eq!(verified(&lab, &run, &["--key", &key]).2, Some(0), "the record does not rest on the log");
+    let (verdict, _, code) = verified(&lab, &run, &["--key", &key, "--note-as", "ilse"]);
+    assert_eq!((verdict.as_str(), code), ("authentic", Some(1)), "the verdict is told, and that it was not noted");
+    assert_eq!(verified(&lab, &run, &["--note-as", "ilse"]).2, Some(50));
 }

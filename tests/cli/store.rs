@@ -110,6 +110,22 @@ fn claimed_copied_and_fetched(kept: &Kept) {
     assert_eq!(fetched.code, Some(0));
     assert_eq!(files(&kept.lab.path("there").join(&run)), objects);
     assert_eq!(kept.staunch(&fetch).code, Some(1), "a folder that is there is left alone");
+
+    let place = format!("{}/runs/{run}", kept.url.trim_end_matches('/'));
+    let in_case = ["audit", "fetch", run.as_str(), "--store", kept.url.as_str(), "--out", "second/runs"];
+    assert_eq!(kept.staunch(&in_case).code, Some(50));
+    let here = handled(&kept.lab.path("case"));
+    let kinds: Vec<&str> = here.iter().map(|what| what["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["created", "sealed", "copied", "copied"]);
+    assert_eq!(here[2]["to"], place.as_str());
+    let there = handled(&kept.lab.path("second"));
+    assert_eq!((&there[0]["type"], &there[0]["from"]), (&"fetched".into(), &place.into()));
+}
+
+/// What the custody log of a case says was done.
+fn handled(case: &Path) -> Vec<Value> {
+    let log = fs::read_to_string(case.join("custody.jsonl")).unwrap();
+    log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["what"].clone()).collect()
 }
 
 #[test]

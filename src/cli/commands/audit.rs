@@ -31,10 +31,19 @@ pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Failu
         trust = trust.and(Trust::stamp_roots(roots(file)?));
     }
     let verification = journal::verify_with(&path, &trust);
-    if let Some(by) = &args.note_as {
-        custody::add(context, &path, Some(by), Handling::Verified { verdict: verification.verdict })?;
-    }
-    judged(context, &verification)
+    let exit = judged(context, &verification)?;
+    let Some(by) = &args.note_as else {
+        return Ok(exit);
+    };
+    // The verdict is told, whatever becomes of the note.
+    let noted = custody::add(context, &path, Some(by), Handling::Verified { verdict: verification.verdict });
+    Ok(match noted {
+        Ok(_) => exit,
+        Err(failure) => {
+            context.out.failure(&failure);
+            if exit == Exit::Ok { Exit::CouldNotRun } else { exit }
+        }
+    })
 }
 
 /// Prints a verification; how it ends.

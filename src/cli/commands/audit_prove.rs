@@ -32,7 +32,7 @@ pub(crate) fn prove(context: &Context, args: &ProveArgs) -> Result<Exit, Failure
     written.map_err(|error| {
         Failure::new(Exit::CouldNotRun, format!("failed to write the proof {}: {error}", out.display()))
     })?;
-    custody::exported(context, &path, "a proof of one line", out, proof.as_bytes());
+    custody::exported(context, &path, "a proof of one line", out);
     context.out.say(&format!("written to {}; to check it: staunch audit check-proof FILE --key VKEY", out.display()));
     Ok(Exit::Ok)
 }

@@ -5,11 +5,12 @@ use crate::{
         Context,
         args::{CopyArgs, FetchArgs},
         config::Config,
+        custody,
         exit::{Exit, Failure, OrFail as _},
         keep::{self, Keeping, StoreArg},
         runs,
     },
-    journal::{self, History},
+    journal::{self, Handling, History},
     store::{Address, Store},
 };
 
@@ -18,6 +19,7 @@ pub(crate) async fn copy(context: &Context, args: &CopyArgs) -> Result<Exit, Fai
     let tenant = History::load(&path).or_fail(Exit::NotVerified)?.header.tenant_id;
     let store = open(context, args.store.as_ref(), keep::noted(&path), Some(&tenant))?;
     let copied = store.copy(&path).await.map_err(|error| keep::failure(&error))?;
+    custody::note(context, &path, None, Handling::Copied { to: copied.place.clone() });
     context.out.data(&copied, || keep::words(&copied))?;
     Ok(Exit::Ok)
 }
@@ -27,6 +29,7 @@ pub(crate) async fn fetch(context: &Context, args: &FetchArgs) -> Result<Exit, F
     let store = open(context, args.store.as_ref(), None, None)?;
     let fetched = store.fetch(&args.run, &args.out).await.map_err(|error| keep::failure(&error))?;
     context.out.say(&format!("{} files in {}", fetched.files, fetched.run.display()));
+    custody::note(context, &fetched.run, None, Handling::Fetched { from: fetched.place });
     super::audit::judged(context, &journal::verify_with(&fetched.run, &trust))
 }
 

@@ -10,7 +10,7 @@ use crate::{
     cli::{
         Context,
         args::{ReportArgs, ReportForm},
-        derived,
+        custody, derived,
         exit::{Exit, Failure, OrFail as _},
         runs,
     },
@@ -50,6 +50,7 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
         None => context.out.text(&text)?,
         Some(file) => {
             derived::write(file, &text)?;
+            custody::exported(context, &path, words(form), file);
             let shown = file.display();
             context.out.say(&format!("written to {shown}; it is derived from the run's folder, and no evidence"));
         }
@@ -60,6 +61,15 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
         return Ok(Exit::NotVerified);
     }
     Ok(Exit::Ok)
+}
+
+/// What was written, for the custody log.
+fn words(form: Option<ReportForm>) -> &'static str {
+    match form {
+        Some(ReportForm::Ocsf) => "an export for OCSF",
+        Some(ReportForm::Timesketch) => "an export for Timesketch",
+        _ => "a report",
+    }
 }
 
 /// Timesketch knows a file of events by its ending.
