@@ -55,7 +55,7 @@ pub use spill::Spilled;
 #[cfg(feature = "timestamp")]
 pub use stamp::stamp_request;
 pub use stamp::{LARGEST_STAMP, Nonce, Stamp, StampError, StampRoots, attach_stamp, check_stamp};
-pub use verify::{ClockOffset, Finding, Trust, Verdict, Verification, verify, verify_with};
+pub use verify::{ClockOffset, Finding, Subject, Trust, Verdict, Verification, verify, verify_with};
 pub use writer::{Closing, Journal};
 
 /// Version of the run header.

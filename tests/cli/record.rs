@@ -40,6 +40,12 @@ fn a_record_is_authentic_under_its_key_and_one_line_of_it_can_be_proved() {
     assert_eq!(verdict(&lab, &[&run, "--policy", "policy"]), ("authentic".into(), Some(0)));
     let words = lab.staunch(&["audit", "verify", &run]);
     assert!(words.stdout.contains("NOT AUTHENTICATED"), "{}", words.stdout);
+    let us = lab.tenant.credentials();
+    assert!(words.stdout.contains(&format!("\nrun   {run} of case case, 20")), "{}", words.stdout);
+    assert!(words.stdout.contains(&format!("\non    tenant {} (global)", us.tenant_id)), "{}", words.stdout);
+    assert!(words.stdout.contains(&format!("with application {}", us.client_id)), "{}", words.stdout);
+    assert_eq!(verdict(&lab, &[&run, "--key", &key, "--tenant-id", &us.tenant_id]), ("authentic".into(), Some(0)));
+    assert_eq!(verdict(&lab, &[&run, "--key", &key, "--tenant-id", &us.client_id]), ("broken".into(), Some(5)));
 
     let other = Lab::aitm();
     let (_, foreign) = applied(&other);
@@ -109,12 +115,6 @@ fn a_run_that_is_taken_up_as_somebody_else_says_so() {
 }
 
 #[test]
-fn the_record_is_compared_with_what_the_tenant_logged() {
-    let lab = Lab::aitm();
-    let (run, _) = applied(&lab);
-    let ended = lab.staunch(&["audit", "reconcile", &run, "--format", "json"]);
-    let json: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.text()));
-#[test]
 #[cfg(target_os = "linux")]
 fn a_command_line_that_is_no_unicode_is_recorded_as_far_as_it_is() {
     use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
@@ -129,6 +129,12 @@ fn a_command_line_that_is_no_unicode_is_recorded_as_far_as_it_is() {
     assert_eq!(header["command"].as_array().unwrap().last(), Some(&"c\u{fffd}".into()));
 }
 
+#[test]
+fn the_record_is_compared_with_what_the_tenant_logged() {
+    let lab = Lab::aitm();
+    let (run, _) = applied(&lab);
+    let ended = lab.staunch(&["audit", "reconcile", &run, "--format", "json"]);
+    let json: Value = serde_json::from_str(&ended.stdout).unwrap_or_else(|_| panic!("{}", ended.text()));
     assert_eq!(json["not_ours"], serde_json::json!([]), "{}", ended.stdout);
     let words = lab.staunch(&["audit", "reconcile", &run]);
     assert!(words.stdout.contains("MicrosoftGraphActivityLogs"), "{}", words.text());

@@ -59,6 +59,9 @@ pub(crate) struct VerifyArgs {
     /// Root that was noted: at the end of the run it covers all lines, at its beginning the first one
     #[arg(long = "root", value_name = "ROOT")]
     pub(crate) roots: Vec<String>,
+    /// Tenant that the run must be of
+    #[arg(long, value_name = "ID")]
+    pub(crate) tenant_id: Option<String>,
     /// File of trusted keys, as c2sp.org/tlog-policy has it: lines `log VKEY`
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,

@@ -11,8 +11,8 @@ use crate::{
         runs,
     },
     journal::{
-        self, AllowedSigners, ClockOffset, Handling, Line, Record, StampRoots, Trust, Verdict, Verification, Vkey,
-        verify::Code,
+        self, AllowedSigners, ClockOffset, Handling, Line, Mode, Record, StampRoots, Subject, Trust, Verdict,
+        Verification, Vkey, verify::Code,
     },
     model::json_for_terminal,
 };
@@ -29,6 +29,9 @@ pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Failu
     }
     if let Some(file) = &args.tsa_roots {
         trust = trust.and(Trust::stamp_roots(roots(file)?));
+    }
+    if let Some(tenant) = &args.tenant_id {
+        trust = trust.and(Trust::tenant(tenant));
     }
     let verification = journal::verify_with(&path, &trust);
     let exit = judged(context, &verification)?;
@@ -87,6 +90,18 @@ fn clock(offset: &ClockOffset) -> String {
     format!("\nclock the tenant's minus ours: {least_ms} to {most_ms} ms, by {answers} of its answers{unsteady}")
 }
 
+/// Whose run it is and when it was; what a broken record says of itself may not be true.
+fn subject(subject: &Subject, verdict: Verdict) -> String {
+    let Subject { run_id, case, tenant_id, cloud, app_id, object_id, started, .. } = subject;
+    let back = if subject.mode == Mode::Undo { ", an undo" } else { "" };
+    let who = subject.user_principal_name.as_ref().unwrap_or(object_id);
+    let last = subject.last.map(|last| format!(" to {last:.0}")).unwrap_or_default();
+    let says = if verdict == Verdict::Broken { " (as run.json says, which may not be true)" } else { "" };
+    let of = format!("{run_id} of case {case}{back}, {started:.0}{last}{says}");
+    let by = format!("{tenant_id} ({}), by {who} with application {app_id}", cloud.word());
+    format!("\nrun   {}\non    tenant {}", json_for_terminal(&of), json_for_terminal(&by))
+}
+
 fn words(verification: &Verification) -> String {
     let mut out = format!(
         "{}: {} records, last line's SHA-256 {}",
@@ -94,6 +109,9 @@ fn words(verification: &Verification) -> String {
         verification.records,
         verification.head
     );
+    if let Some(it) = &verification.subject {
+        out.push_str(&subject(it, verification.verdict));
+    }
     if let Some(anchor) = &verification.anchor {
         out.push_str(&format!("\nkey   {}\n      {}", json_for_terminal(&anchor.vkey), anchor.key_words));
         out.push_str(&format!("\nroot  {}\n      {}", anchor.root, anchor.root_words));

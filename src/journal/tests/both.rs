@@ -84,6 +84,7 @@ pub(super) fn layer(code: Code) -> Layer {
         | Code::Equivocation => Layer::Seal,
         Code::EarlierRunMissing | Code::EarlierRunChanged | Code::RunIdReused => Layer::Case,
         Code::WrongKey
+        | Code::WrongTenant
         | Code::RootMismatch
         | Code::StampBad
         | Code::StampMissing

@@ -146,6 +146,8 @@ pub enum Code {
     WrongKey,
     /// A later process signs with the key of the one before it.
     KeyReused,
+    /// The run is of another tenant than was asked for.
+    WrongTenant,
     /// The run is closed but not signed.
     SealMissing,
     /// One key signed two different histories.

@@ -13,6 +13,7 @@ mod ledger;
 mod plan;
 mod policy;
 mod signed;
+mod subject;
 mod trust;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use clock::ClockOffset;
 pub use finding::{Code, Finding, Severity};
+pub use subject::Subject;
 pub use trust::{PolicyError, RootError, Trust};
 
 use crate::journal::{
@@ -79,6 +81,9 @@ impl Verdict {
 pub struct Verification {
     /// In one word.
     pub verdict: Verdict,
+    /// Whose run it is, and when it was; none where the header cannot be read.
+    #[serde(default)]
+    pub subject: Option<Subject>,
     /// Whole lines in the journal.
     pub records: u64,
     /// SHA-256 of the last whole line.
@@ -158,6 +163,10 @@ fn read(run: &Path, trust: &Trust) -> Verification {
         found.note(Code::NotAuthenticated, text);
     }
     name_of_folder(run, header.as_ref(), &mut found);
+    let subject = header.as_ref().map(|header| Subject::of(header, &chain));
+    if let (Some(subject), Some(tenant)) = (&subject, trust.wanted_tenant()) {
+        subject.is_of(tenant, &mut found);
+    }
     let verdict = if found.has_problem() {
         Verdict::Broken
     } else if chain.torn > 0 {
@@ -171,7 +180,7 @@ fn read(run: &Path, trust: &Trust) -> Verification {
     };
     let records = chain.lines.len() as u64;
     let clock = clock::offset(run, &chain);
-    Verification { verdict, records, head: chain.head, anchor, clock, findings: found.sorted() }
+    Verification { verdict, subject, records, head: chain.head, anchor, clock, findings: found.sorted() }
 }
 
 /// Paths of the plain files of a run, relative to its folder, without what was derived. For a run that verifies.

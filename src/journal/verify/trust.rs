@@ -15,6 +15,7 @@ pub struct Trust {
     roots: Vec<Hash>,
     signers: Option<AllowedSigners>,
     stamp_roots: Option<StampRoots>,
+    tenant: Option<String>,
     wants_stamp: bool,
     wants_signature: bool,
 }
@@ -87,6 +88,11 @@ impl Trust {
         if policy.keys.is_empty() { Err(PolicyError::Empty) } else { Ok(policy) }
     }
 
+    /// The tenant that the run must be of.
+    pub fn tenant(id: &str) -> Self {
+        Self { tenant: Some(id.to_owned()), ..Self::default() }
+    }
+
     /// People who may sign a seal. One of them must have.
     pub fn signers(signers: AllowedSigners) -> Self {
         Self { signers: Some(signers), ..Self::default() }
@@ -95,6 +101,10 @@ impl Trust {
     /// Authorities that are believed about time. One of them must have stamped the seal.
     pub fn stamp_roots(roots: StampRoots) -> Self {
         Self { stamp_roots: Some(roots), ..Self::default() }
+    }
+
+    pub(super) fn wanted_tenant(&self) -> Option<&str> {
+        self.tenant.as_deref()
     }
 
     pub(super) fn known_signers(&self) -> Option<&AllowedSigners> {
@@ -130,6 +140,7 @@ impl Trust {
         self.keys.extend(other.keys);
         self.roots.extend(other.roots);
         self.signers = self.signers.or(other.signers);
+        self.tenant = self.tenant.or(other.tenant);
         self.stamp_roots = self.stamp_roots.or(other.stamp_roots);
         self.wants_stamp |= other.wants_stamp;
         self.wants_signature |= other.wants_signature;
