@@ -209,6 +209,7 @@ fn unchecked(journal: &[u8], found: Findings) -> Verification {
     let whole: Vec<&[u8]> = journal.split_inclusive(|b| *b == b'\n').filter_map(|l| l.strip_suffix(b"\n")).collect();
     Verification {
         verdict: Verdict::Broken,
+        subject: None,
         records: whole.len() as u64,
         head: whole.last().map_or_else(|| ZEROS.to_owned(), |line| sha256_hex(line)),
         anchor: None,
