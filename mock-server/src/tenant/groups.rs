@@ -69,6 +69,11 @@ impl Group {
 }
 
 impl AdministrativeUnit {
+    /// Whether an object is in it, and it keeps out who holds no role over it.
+    pub(crate) fn restricts(&self, id: &str) -> bool {
+        self.is_member_management_restricted == Some(true) && self.hidden.members.iter().any(|member| member == id)
+    }
+
     /// The object with every property.
     pub(crate) fn wire(&self) -> Map<String, Value> {
         let mut row = super::object(self);

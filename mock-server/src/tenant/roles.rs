@@ -45,6 +45,7 @@ pub const TEMPLATES: &[RoleTemplate] = &[
     role("Guest Inviter", "95e79109-95c0-4d8e-aee3-d01accf2d47b", Guard::Ordinary),
     role("Message Center Reader", "790c1fb9-7f7d-4f88-86a1-ef1f95c05c1b", Guard::Ordinary),
     role("Reports Reader", "4a5d8f65-41da-4de4-8968-e035b65339cf", Guard::Ordinary),
+    role("Usage Summary Reports Reader", "75934031-6c7e-415a-99d7-48dbd49e875e", Guard::Ordinary),
     role("Exchange Administrator", "29232cdf-9323-42fd-ade2-1d097af3e4de", Guard::Privileged),
     role("Global Reader", "f2ef992c-3afb-46b9-b7cf-a126ee74c451", Guard::Privileged),
     role("Security Reader", "5d6b6bb7-de71-4623-b4af-96380a352509", Guard::Privileged),

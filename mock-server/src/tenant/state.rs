@@ -176,22 +176,19 @@ impl State {
             .collect()
     }
 
-    /// Whether a principal holds a role over an administrative unit in which an object is.
-    #[must_use]
-    pub(crate) fn is_administered_by(&self, id: &str, principal_id: &str) -> bool {
-        let scopes = self.role_assignments.values().filter(|row| row.principal_id == principal_id);
-        scopes.filter_map(|row| row.directory_scope_id.strip_prefix("/administrativeUnits/")).any(|unit| {
-            self.administrative_units
-                .get(unit)
-                .is_some_and(|unit| unit.hidden.members.iter().any(|member| member == id))
-        })
+    /// Role template ids that a principal holds over the restricted units in which an object is.
+    pub(crate) fn roles_over_restricted_unit_of(&self, id: &str, principal_id: &str) -> Vec<String> {
+        let holds = |scope: &str| {
+            let unit = scope.strip_prefix("/administrativeUnits/").and_then(|unit| self.administrative_units.get(unit));
+            unit.is_some_and(|unit| unit.restricts(id))
+        };
+        let ours = self.role_assignments.values().filter(|row| row.principal_id == principal_id);
+        ours.filter(|row| holds(&row.directory_scope_id)).map(|row| row.role_definition_id.clone()).collect()
     }
 
     /// Whether an object is in a restricted management administrative unit.
     pub(crate) fn is_in_restricted_unit(&self, id: &str) -> bool {
-        self.administrative_units.values().any(|unit| {
-            unit.is_member_management_restricted == Some(true) && unit.hidden.members.iter().any(|member| member == id)
-        })
+        self.administrative_units.values().any(|unit| unit.restricts(id))
     }
 
     /// The name of a permission that an assignment gives.

@@ -67,6 +67,17 @@ fn a_role_assignable_group_protects_its_members() {
 }
 
 #[test]
+fn of_memberships_every_property_of_any_type_can_be_asked_for() {
+    let client = Client::new();
+    let select = "id,displayName,isMemberManagementRestricted";
+    let rows = client.json(&format!("/users/grady@sunnyside08.example/memberOf?$select={select}"));
+    let of =
+        |kind: &str| rows["value"].as_array().unwrap().iter().find(|row| row["@odata.type"] == kind).unwrap().clone();
+    assert_eq!(of("#microsoft.graph.group")["isMemberManagementRestricted"], serde_json::Value::Null);
+    assert_eq!(of("#microsoft.graph.administrativeUnit")["isMemberManagementRestricted"], false);
+}
+
+#[test]
 fn a_user_taken_out_of_a_restricted_unit_can_be_blocked() {
     let tenant = aitm();
     let client = Client::of(&tenant);

@@ -120,6 +120,12 @@ fn protected_users_refuse() {
     assert_eq!(patch("ines", &password), denied);
     assert_eq!(patch("per", &block), denied);
     assert_eq!(patch("board", &block), denied);
+    let revoked = client.write("POST", "/users/board@sunnyside08.example/revokeSignInSessions", &json!({}));
+    assert_eq!((revoked.status, code(&revoked)), denied);
+    let office = "/users/board@sunnyside08.example/authentication/phoneMethods/e37fc753-ff3b-4958-9484-eaa9425c82bc";
+    assert_eq!(client.get(office).status, 200);
+    let removed = client.delete(office);
+    assert_eq!((removed.status, code(&removed)), (403, "accessDenied".to_owned()));
     assert_eq!(patch("klaus", &password).0, 400);
     let fatima = client.write("PATCH", "/users/fatima@federated.sunnyside08.example", &password);
     assert_eq!(fatima.status, 400);

@@ -6,7 +6,7 @@ use super::access::{APPLICATION_WRITE, DEVICE_WRITE, PRINCIPAL_WRITE};
 use super::apps::{application_of, directory_target, principal_of};
 use super::devices::device_of;
 use super::objects::typed;
-use super::users::{target as user_target, user_of};
+use super::users::{counting_roles, target as user_target, user_of};
 use crate::access::Access;
 use crate::reply::{Fail, Outcome, no_content, ok};
 use crate::routes::call::Call;
@@ -48,7 +48,8 @@ pub(super) fn soft_delete_user(call: &Call<'_>, world: &mut World, id: &str) -> 
         return Err(Fail::not_found(id));
     };
     let roles = world.state.roles_of(id);
-    if user.is_management_restricted || (is_privileged(&roles) && !may_change(&call.caller.wids, &roles)) {
+    let counting = counting_roles(call, &world.state, id, user.is_management_restricted)?;
+    if (user.is_management_restricted || is_privileged(&roles)) && !may_change(&counting, &roles) {
         return Err(Fail::denied());
     }
     let target = user_target(&world.state, id, Vec::new());
@@ -79,9 +80,7 @@ fn delete_principal(call: &Call<'_>, world: &mut World) -> Outcome {
 /// There is no way back.
 fn delete_device(call: &Call<'_>, world: &mut World) -> Outcome {
     let device = device_of(call, &world.state)?;
-    if device.is_management_restricted == Some(true) {
-        return Err(Fail::denied());
-    }
+    counting_roles(call, &world.state, &device.id, device.is_management_restricted == Some(true))?;
     let (id, target) = (device.id.clone(), directory_target("Device", &device.id, &device.display_name, Vec::new()));
     world.state.devices.remove(&id);
     call.note(world, core("Delete device", "Device", "Delete"), vec![target], "");

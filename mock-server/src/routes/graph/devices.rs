@@ -6,7 +6,7 @@ use super::DIRECTORY;
 use super::access::{APPLICATION_READ, DEVICE_READ, DEVICE_WRITE, USER_READ};
 use super::apps::principal_of;
 use super::objects::{self, rows_of, typed};
-use super::users::user_of;
+use super::users::{counting_roles, user_of};
 use crate::odata::filter::Filter;
 use crate::odata::select::Shape;
 use crate::reply::{Fail, Outcome, no_content};
@@ -23,6 +23,7 @@ pub(super) const ROUTES: &[Route] = &[
     write("PATCH", "/devices/{}", DEVICE_WRITE, patch),
     get("/devices/{}/registeredOwners", DEVICE_READ, registered_owners),
     get("/devices/{}/registeredUsers", DEVICE_READ, registered_users),
+    get("/devices/{}/memberOf", DEVICE_READ, device_member_of),
     get("/users/{}/registeredDevices", USER_READ, registered_devices),
     get("/users/{}/ownedDevices", USER_READ, owned_devices),
     get("/users/{}/ownedObjects", USER_READ, owned_objects),
@@ -88,9 +89,7 @@ fn read(call: &Call<'_>, world: &World) -> Outcome {
 fn patch(call: &Call<'_>, world: &mut World) -> Outcome {
     let device = device_of(call, &world.state)?;
     let (id, old) = (device.id.clone(), device.account_enabled);
-    if device.is_management_restricted == Some(true) {
-        return Err(Fail::denied());
-    }
+    counting_roles(call, &world.state, &id, device.is_management_restricted == Some(true))?;
     // No narrower scope of a signed-in user reaches devices.
     if call.caller.user.is_some() && !call.caller.may("Directory.AccessAsUser.All") {
         return Err(Fail::denied());
@@ -205,6 +204,11 @@ fn created_objects(call: &Call<'_>, world: &World) -> Outcome {
 fn member_of(call: &Call<'_>, world: &World) -> Outcome {
     let user = user_of(call, &world.state)?;
     objects::answer(call, objects::memberships(world, &user.id, false))
+}
+
+fn device_member_of(call: &Call<'_>, world: &World) -> Outcome {
+    let device = device_of(call, &world.state)?;
+    objects::answer(call, objects::memberships(world, &device.id, false))
 }
 
 fn transitive_member_of(call: &Call<'_>, world: &World) -> Outcome {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::users::{target, user_of};
+use super::users::{counting_roles, target, user_of};
 use crate::access::Access;
 use crate::http::Response;
 use crate::odata::page::Page;
@@ -77,6 +77,15 @@ pub(super) const TYPED: &[Route] = typed![
 
 fn methods_of<'a>(world: &'a World, user: &User) -> &'a [AuthMethod] {
     world.state.methods.get(&user.id).map_or(&[], Vec::as_slice)
+}
+
+/// The user whose methods are changed; one in a restricted unit is out of reach of most.
+fn editable<'a>(call: &Call<'_>, world: &'a World) -> Result<&'a User, Fail> {
+    let user = user_of(call, &world.state)?;
+    match counting_roles(call, &world.state, &user.id, user.is_management_restricted) {
+        Ok(_) => Ok(user),
+        Err(_) => Err(Fail::graph(403, "accessDenied", "Request Authorization failed")),
+    }
 }
 
 /// The type that the route's collection holds.
@@ -185,7 +194,7 @@ fn delete_any(call: &Call<'_>, world: &mut World) -> Outcome {
 
 fn typed_delete(call: &Call<'_>, world: &mut World) -> Outcome {
     let kind = kind_of(call)?;
-    let user = user_of(call, &world.state)?.id.clone();
+    let user = editable(call, world)?.id.clone();
     let id = call.key(1)?;
     let mut methods = world.state.methods.get(&user).cloned().unwrap_or_default();
     let gone = remove(&mut methods, kind, id).map_err(|reason| refusal(reason, id))?;
@@ -310,7 +319,7 @@ fn add_pass(call: &Call<'_>, world: &mut World) -> Outcome {
 
 fn add(call: &Call<'_>, world: &mut World, id: String, details: Details) -> Result<Response, Fail> {
     let kind = kind_of(call)?;
-    let user = user_of(call, &world.state)?.clone();
+    let user = editable(call, world)?.clone();
     let mut methods = methods_of(world, &user).to_vec();
     let single = kind == MethodKind::TemporaryAccessPass;
     if methods.iter().any(|method| method.kind() == kind && (single || method.id == id)) {

@@ -7,11 +7,20 @@ use crate::odata::select::Shape;
 use crate::reply::{Fail, Outcome};
 use crate::routes::call::{Call, Rows};
 use crate::server::text;
-use crate::tenant::devices::UNMODELLED;
 use crate::tenant::roles::{self, RoleTemplate};
 use crate::tenant::state::State;
 use crate::tenant::users::DEFAULTS;
 use crate::tenant::world::World;
+
+/// What some type of object has and another has not, or that is not modelled.
+const UNMODELLED: &[&str] = &[
+    "alternativeSecurityIds",
+    "complianceExpirationDateTime",
+    "extensionAttributes",
+    "isManagementRestricted",
+    "isMemberManagementRestricted",
+    "onPremisesSecurityIdentifier",
+];
 
 /// A collection of objects of several types knows every property of any of them.
 const OBJECT: Shape = Shape { type_name: "directoryObject", defaults: None, unmodelled: UNMODELLED };

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::users::{target, user_of};
+use super::users::{counting_roles, target, user_of};
 use crate::access::Access;
 use crate::http::Response;
 use crate::odata::select::Shape;
@@ -30,7 +30,11 @@ fn check(call: &Call<'_>, world: &World, id: &str) -> Result<(), Fail> {
     let Some(actor) = &call.caller.user else {
         return Err(refused);
     };
-    if actor.id == id || !may_change(&call.caller.wids, &world.state.roles_of(id)) {
+    let restricted = world.state.user(id).is_some_and(|user| user.is_management_restricted);
+    let Ok(roles) = counting_roles(call, &world.state, id, restricted) else {
+        return Err(refused);
+    };
+    if actor.id == id || !may_change(&roles, &world.state.roles_of(id)) {
         return Err(refused);
     }
     Ok(())

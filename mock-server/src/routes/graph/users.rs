@@ -167,28 +167,34 @@ fn permit(call: &Call<'_>, state: &State, id: &str, change: &Change) -> Result<(
         return Err(Fail::denied());
     }
     let target = state.roles_of(id);
-    let role = may_change(&caller.wids, &target);
+    let restricted = state.user(id).is_some_and(|user| user.is_management_restricted);
+    let role = may_change(&counting_roles(call, state, id, restricted)?, &target);
     let password = caller.may_any(PASSWORD) || (caller.may_any(PASSWORD_WITH_ROLE) && role);
     if change.password_profile.is_some() && !password {
         return Err(Fail::denied());
     }
-    // A signed-in user needs the role for anybody; the scope is the lesser half.
-    if caller.user.is_some() && !role {
-        return Err(Fail::denied());
-    }
-    // Permissions alone do not reach the holder of a privileged role: the application needs a role of its own.
-    // In a restricted unit no permission counts, and no role but one over that unit.
-    //
-    // Source: Microsoft Entra, "Restricted management administrative units".
-    let us = caller.user.as_ref().map_or(&caller.object_id, |user| &user.id);
-    let restricted = state.user(id).is_some_and(|user| user.is_management_restricted);
-    if restricted && state.is_administered_by(id, us) {
-        return Ok(());
-    }
-    if restricted || (is_privileged(&target) && !role) {
+    // A signed-in user needs the role for anybody; the scope is the lesser half. An application needs one where permissions
+    // alone do not reach: for the holder of a privileged role, and in a restricted unit.
+    if !role && (caller.user.is_some() || restricted || is_privileged(&target)) {
         return Err(Fail::denied());
     }
     Ok(())
+}
+
+/// The roles of the caller that count for an object. For one in a restricted unit no permission counts, nor any role but those
+/// over such a unit in which it is; without any the caller is refused.
+///
+/// Source: Microsoft Entra, "Restricted management administrative units": "Who can modify objects?", "Programmability".
+/// That page lists changes of "any Microsoft Entra properties"; sessions are revoked by setting one (Graph, "user:
+/// revokeSignInSessions"), and methods are taken to be among them, which it does not say in so many words.
+pub(super) fn counting_roles(call: &Call<'_>, state: &State, id: &str, restricted: bool) -> Result<Vec<String>, Fail> {
+    let caller = call.caller;
+    if !restricted {
+        return Ok(caller.wids.clone());
+    }
+    let us = caller.user.as_ref().map_or(&caller.object_id, |user| &user.id);
+    let roles = state.roles_over_restricted_unit_of(id, us);
+    if roles.is_empty() { Err(Fail::denied()) } else { Ok(roles) }
 }
 
 /// A password and whether it must be changed at the next sign-in, without and with multifactor authentication.
@@ -258,6 +264,7 @@ fn set_password(call: &Call<'_>, world: &mut World, id: &str, password: &str, fo
 
 fn revoke(call: &Call<'_>, world: &mut World) -> Outcome {
     let user = user_of(call, &world.state)?;
+    counting_roles(call, &world.state, &user.id, user.is_management_restricted)?;
     let (id, guest, old) = (user.id.clone(), user.is_guest(), user.sign_in_sessions_valid_from_date_time);
     if !guest {
         if let Some(user) = world.state.user_mut(&id) {
