@@ -11,23 +11,41 @@ use crate::{
 
 /// Pages of one collection.
 const PAGES: usize = 1000;
+/// Objects of one collection. Ten times what the largest that we ask for should have; it is held in memory as a whole.
+const OBJECTS: usize = 250_000;
+/// Bytes of all its answers.
+const BYTES: usize = 256 * 1024 * 1024;
 
 /// The pages of one collection so far.
 pub(super) struct Pages {
     service: Service,
     base: Url,
     seen: HashSet<String>,
+    objects: usize,
+    bytes: usize,
 }
 
 impl Pages {
     /// Begins with the first page.
     pub(super) fn from(service: Service, base: &Url, first: &Url) -> Self {
-        Self { service, base: base.clone(), seen: HashSet::from([first.to_string()]) }
+        Self { service, base: base.clone(), seen: HashSet::from([first.to_string()]), objects: 0, bytes: 0 }
     }
 
     /// Which page is being read, from 1.
     pub(super) fn number(&self) -> usize {
         self.seen.len()
+    }
+
+    /// Counts what a page brought; an error where the collection is larger than we take. It is never cut: a part of it
+    /// would look like the whole.
+    pub(super) fn count(&mut self, objects: usize, bytes: usize) -> Result<(), &'static str> {
+        self.objects += objects;
+        self.bytes += bytes;
+        match (self.objects > OBJECTS, self.bytes > BYTES) {
+            (true, _) => Err("the collection has more than 250000 objects, which is more than is taken in"),
+            (_, true) => Err("the collection has more than 256 MiB, which is more than is taken in"),
+            _ => Ok(()),
+        }
     }
 
     /// The next page's address, if it may be asked for; otherwise why not. The link is followed as it is.
@@ -121,6 +139,20 @@ mod tests {
         }
         assert!(pages.follow(&link(1)).is_err());
         assert!(pages.follow(&link(500)).is_err());
+    }
+
+    #[test]
+    fn a_collection_that_is_too_large_is_no_collection() {
+        let mut many = pages();
+        for _ in 0..250 {
+            many.count(1000, 1).unwrap();
+        }
+        assert!(many.count(1, 1).unwrap_err().contains("250000 objects"));
+        let mut large = pages();
+        for _ in 0..8 {
+            large.count(1, 32 * 1024 * 1024).unwrap();
+        }
+        assert!(large.count(0, 1).unwrap_err().contains("256 MiB"));
     }
 
     #[test]

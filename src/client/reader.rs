@@ -159,6 +159,7 @@ impl Reader {
             let answer = answer.map_err(|error| pages.incomplete(error))?;
             let page: GraphPage<T> =
                 serde_json::from_slice(&answer.body).map_err(|error| malformed(&ask.what, error))?;
+            pages.count(page.value.len(), answer.body.len()).map_err(|reason| malformed(&ask.what, reason))?;
             all.extend(page.value);
             let Some(link) = page.next else {
                 return Ok(all);
@@ -198,6 +199,7 @@ impl Reader {
             })?;
             let page: cmdlet::Page<'_> =
                 serde_json::from_slice(&answer.body).map_err(|error| malformed(&ask.what, error))?;
+            pages.count(page.value.len(), answer.body.len()).map_err(|reason| malformed(&ask.what, reason))?;
             for object in &page.value {
                 let object = serde_json::from_str(object.get());
                 all.push(object.map_err(|error| malformed(&ask.what, error))?);
