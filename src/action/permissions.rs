@@ -129,7 +129,8 @@ fn resource_app_id(service: Service) -> &'static str {
 
 /// App role ids, the same in every tenant of the public cloud.
 ///
-/// Source: `permissions.json` of microsoftgraph/microsoft-graph-devx-content and the Graph permissions reference;
+/// Source: `provisioningInfo.json` and `permissions-descriptions.json` of microsoftgraph/microsoft-graph-devx-content, which
+/// agree (the second does not have `SecurityIdentitiesActions` yet), as in the Graph permissions reference;
 /// Exchange: "App-only authentication for unattended scripts in Exchange Online PowerShell".
 const IDS: &[(Service, &str, &str)] = &[
     (Service::Graph, "Application.Read.All", "9a5d68dd-52b0-4cc2-bd40-abcf44ac3a30"),
