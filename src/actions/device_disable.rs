@@ -147,13 +147,19 @@ impl Action for DisableDevice {
     }
 
     async fn read(tenant: &Reader, target: &DeviceTarget) -> Result<Seen<Switch, DeviceTarget>, ReadError> {
-        let path = path(target).select(PROPERTIES);
-        let device: Option<Device> = gone_is_none(tenant.get(&path).await)?;
+        let device: Option<Device> = gone_is_none(tenant.get(&path(target).select(PROPERTIES)).await)?;
         let state = device.as_ref().map_or(Switch::GONE, |device| Switch {
             // A device that never was disabled may carry no value.
             account_enabled: Some(device.account_enabled.unwrap_or(true)),
         });
-        Ok(Seen { state, moved_to: None, caveats: device.as_ref().map(caveats).unwrap_or_default() })
+        let mut seen = Seen::plain(state);
+        if let Some(device) = &device {
+            seen.caveats = caveats(device);
+            if device.is_management_restricted == Some(true) {
+                seen.caveats.push(restricted_unit(tenant, "device", path(target)).await);
+            }
+        }
+        Ok(seen)
     }
 
     fn describe(target: &DeviceTarget) -> Target {
@@ -271,9 +277,6 @@ fn caveats(device: &Device) -> Vec<Caveat> {
             "a hybrid device: disable the computer in Active Directory too, or the next synchronisation may enable it again",
         ));
     }
-    if device.is_management_restricted == Some(true) {
-        caveats.push(restricted_unit("device"));
-    }
     caveats
 }
 
@@ -362,8 +365,7 @@ mod tests {
         let mut hybrid = device("h", None);
         assert!(caveats(&hybrid).is_empty());
         hybrid.trust_type = Some("ServerAd".into());
-        hybrid.is_management_restricted = Some(true);
         let kinds: Vec<_> = caveats(&hybrid).iter().map(|c| c.kind).collect();
-        assert_eq!(kinds, [CaveatKind::Synced, CaveatKind::RestrictedUnit]);
+        assert_eq!(kinds, [CaveatKind::Synced]);
     }
 }

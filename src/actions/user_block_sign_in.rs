@@ -104,11 +104,13 @@ impl Action for BlockSignIn {
 
     async fn read(tenant: &Reader, target: &UserTarget) -> Result<Seen<Switch, UserTarget>, ReadError> {
         let account = gone_is_none(Account::read(tenant, &target.id).await)?;
-        Ok(Seen {
-            state: account.as_ref().map_or(Switch::GONE, |account| Switch::at(account.account_enabled)),
-            moved_to: None,
-            caveats: account.as_ref().map(caveats).unwrap_or_default(),
-        })
+        let state = account.as_ref().map_or(Switch::GONE, |account| Switch::at(account.account_enabled));
+        let mut seen = Seen::plain(state);
+        if let Some(account) = &account {
+            seen.caveats = caveats(account);
+            seen.caveats.extend(account.restricted(tenant).await);
+        }
+        Ok(seen)
     }
 
     fn describe(target: &UserTarget) -> Target {
@@ -147,7 +149,6 @@ fn caveats(account: &Account) -> Vec<Caveat> {
             "a guest: this blocks access to this tenant only; tell the home tenant that the account is compromised",
         ));
     }
-    caveats.extend(account.restricted());
     caveats
 }
 
@@ -190,8 +191,7 @@ mod tests {
         assert!(caveats(&account).is_empty());
         account.on_premises_sync_enabled = Some(true);
         account.user_type = Some("Guest".into());
-        account.is_management_restricted = Some(true);
         let kinds: Vec<_> = caveats(&account).iter().map(|c| c.kind).collect();
-        assert_eq!(kinds, [CaveatKind::Synced, CaveatKind::Guest, CaveatKind::RestrictedUnit]);
+        assert_eq!(kinds, [CaveatKind::Synced, CaveatKind::Guest]);
     }
 }

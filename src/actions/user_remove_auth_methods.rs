@@ -125,12 +125,17 @@ impl Action for RemoveAuthMethods {
     type State = State;
 
     async fn resolve(tenant: &Reader, input: &Input) -> Result<Vec<Found<MethodTarget>>, ReadError> {
-        let user = UserTarget::of(&Account::find(tenant, &input.user).await?);
+        let account = Account::find(tenant, &input.user).await?;
+        let (user, restricted) = (UserTarget::of(&account), account.restricted(tenant).await);
         let path = user.path().fixed("authentication/methods");
         let methods: Vec<Method> = tenant.list(&path).await?;
         let hints = Hints::gather(tenant, &user, &methods, input.registered_after).await;
         let chosen = choose(methods, input.registered_after, &hints);
-        Ok(chosen.into_iter().map(|choice| found(&user, choice)).collect())
+        let found = chosen.into_iter().map(|choice| found(&user, choice)).map(|mut found| {
+            found.caveats.extend(restricted.clone());
+            found
+        });
+        Ok(found.collect())
     }
 
     async fn read(tenant: &Reader, target: &MethodTarget) -> Result<Seen<State, MethodTarget>, ReadError> {

@@ -165,11 +165,11 @@ impl Action for ResetPassword {
     async fn read(tenant: &Reader, target: &PasswordTarget) -> Result<Seen<State, PasswordTarget>, ReadError> {
         let account = gone_is_none(Account::read(tenant, &target.user.id).await)?;
         let moved = account.as_ref().map_or(Moved::GONE, |account| Moved::at(account.last_password_change_date_time));
-        Ok(Seen {
-            state: State::of(moved),
-            moved_to: None,
-            caveats: account.and_then(|it| it.restricted()).into_iter().collect(),
-        })
+        let restricted = match &account {
+            Some(account) => account.restricted(tenant).await,
+            None => None,
+        };
+        Ok(Seen { state: State::of(moved), moved_to: None, caveats: restricted.into_iter().collect() })
     }
 
     fn describe(target: &PasswordTarget) -> Target {

@@ -127,7 +127,12 @@ impl Action for RevokeSessions {
         let account = gone_is_none(Account::read(tenant, &target.user.id).await)?;
         let moved =
             account.as_ref().map_or(Moved::GONE, |account| Moved::at(account.sign_in_sessions_valid_from_date_time));
-        Ok(Seen { state: State::of(moved), moved_to: None, caveats: account.as_ref().map(caveats).unwrap_or_default() })
+        let mut seen = Seen::plain(State::of(moved));
+        if let Some(account) = &account {
+            seen.caveats = caveats(account);
+            seen.caveats.extend(account.restricted(tenant).await);
+        }
+        Ok(seen)
     }
 
     fn describe(target: &SessionsTarget) -> crate::model::Target {
@@ -193,7 +198,6 @@ fn caveats(account: &Account) -> Vec<Caveat> {
             "a guest: revoking has no effect, since the sessions live in the home tenant",
         ));
     }
-    caveats.extend(account.restricted());
     caveats
 }
 

@@ -25,6 +25,7 @@ const ROLES: &[(&str, &str)] = &[
     ("Reports Reader", "4a5d8f65-41da-4de4-8968-e035b65339cf"),
     ("Security Administrator", "194ae4cb-b126-40b2-bd5b-6091b380977d"),
     ("Security Reader", "5d6b6bb7-de71-4623-b4af-96380a352509"),
+    ("Usage Summary Reports Reader", "75934031-6c7e-415a-99d7-48dbd49e875e"),
     ("User Administrator", "fe930be7-5e62-47db-91af-98c3a49a38b1"),
 ];
 

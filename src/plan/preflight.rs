@@ -158,12 +158,11 @@ impl Judge {
 fn of_target(meta: &Meta, target: &Target, caveats: &[Caveat], us: &Identity, roles: Option<&Roles>) -> Preflight {
     let text = |kind| caveats.iter().find(|caveat| caveat.kind == kind).map(|caveat| caveat.text.clone());
     let refused = roles.and_then(|roles| {
-        let restricted = text(CaveatKind::RestrictedUnit).and_then(|text| out_of_unit(target, text, roles));
-        let sensitive = || {
-            let reach = || out_of_reach(target, us, roles);
-            without_role(us, roles).or_else(reach)
-        };
-        restricted.or_else(|| if meta.sensitive { sensitive() } else { None })
+        let restricted = text(CaveatKind::RestrictedUnit);
+        let reach = Reach::of(target, us, roles, restricted.is_some());
+        let outside = restricted.filter(|_| reach.over_units.is_empty()).map(|text| out_of_unit(text, roles));
+        let sensitive = || reach.without_role().or_else(|| reach.out_of_reach(target, roles));
+        outside.or_else(|| if meta.sensitive { sensitive() } else { None })
     });
     match (refused, text(CaveatKind::Synced)) {
         (Some(reason), _) => Preflight::Cannot { reason },
@@ -172,51 +171,84 @@ fn of_target(meta: &Meta, target: &Target, caveats: &[Caveat], us: &Identity, ro
     }
 }
 
-/// Why an object in a restricted unit is out of our reach: a role over another unit does not help.
-fn out_of_unit(target: &Target, text: String, roles: &Roles) -> Option<String> {
-    let units = roles.our_units();
-    let inside = |id: &str| units.iter().any(|unit| unit.holds(id));
-    if inside(&target.id) || inside(target.principal()) {
-        return None;
-    }
-    let ours: Vec<&str> = units.iter().map(|unit| unit.id.as_str()).collect();
+/// Why an object in a restricted unit is out of our reach.
+fn out_of_unit(text: String, roles: &Roles) -> String {
+    let ours: Vec<&str> = roles.our_units().iter().map(|unit| unit.id.as_str()).collect();
     let others = format!("; our roles over the units {} do not reach it", ours.join(", "));
-    Some(if ours.is_empty() { text } else { text + &others })
+    if ours.is_empty() { text } else { text + &others }
 }
 
-/// Which role we lack for a sensitive action on the holder of a role.
-fn out_of_reach(target: &Target, us: &Identity, roles: &Roles) -> Option<String> {
-    let ours = our_roles(us, roles);
-    let missing = |actors: &[&str]| !actors.iter().any(|role| ours.contains(role));
-    let held = roles.of_principal(&target.lane).iter().filter(|holding| holding.active);
-    let role = held.map(|holding| (holding.in_words(), actors(role_name(&holding.role))));
-    let group = roles.is_grouped(&target.lane).then(|| ("belongs to a role-assignable group".to_owned(), PRIVILEGED));
-    let (why, actors) = role.chain(group).find(|(_, actors)| !actors.is_empty() && missing(actors))?;
-    let who = if us.kind == IdentityKind::Application { "our service principal needs" } else { "you need" };
-    Some(format!("this account {why}: {who} the role {} for this, besides the permission", actors.join(" or ")))
+/// Our roles that count for one target, by name.
+struct Reach<'a> {
+    is_person: bool,
+    /// Whether only roles over its restricted unit count.
+    restricted: bool,
+    in_tenant: Vec<&'a str>,
+    over_units: Vec<&'a str>,
 }
 
-/// Why a signed-in person can do nothing sensitive: unlike an application, for whom a permission is enough where the target
-/// holds no role, a person needs a role for anybody.
-///
-/// Source: "Who can perform sensitive actions", Microsoft Graph, resource type user.
-fn without_role(us: &Identity, roles: &Roles) -> Option<String> {
-    let is_person = us.kind == IdentityKind::User;
-    let ours = our_roles(us, roles);
-    let enough = PERSONS.iter().any(|role| ours.contains(role)) || !roles.our_units().is_empty();
-    (is_person && !enough)
-        .then(|| format!("you need a role for this, besides the permission: {} or a higher one", PERSONS.join(", ")))
+impl<'a> Reach<'a> {
+    /// For an object in a restricted unit no role counts but those over such a unit.
+    ///
+    /// Source: Microsoft Entra, "Restricted management administrative units", "Who can modify objects?".
+    fn of(target: &Target, us: &'a Identity, roles: &'a Roles, restricted: bool) -> Self {
+        // The lane is the object itself: the owner of a device in a unit does not bring the device into it.
+        let units =
+            roles.our_units().iter().filter(|unit| (unit.restricted || !restricted) && unit.holds(&target.lane));
+        Self {
+            is_person: us.kind == IdentityKind::User,
+            restricted,
+            in_tenant: if restricted { Vec::new() } else { our_roles(us, roles) },
+            over_units: units.flat_map(|unit| &unit.roles).map(|id| role_name(id)).collect(),
+        }
+    }
+
+    /// Why nothing sensitive can be done: a person needs a role for anybody, an application only where its permission does
+    /// not apply.
+    ///
+    /// Source: "Who can perform sensitive actions", Microsoft Graph, resource type user.
+    fn without_role(&self) -> Option<String> {
+        let needed = self.is_person || self.restricted;
+        let enough = SENSITIVE.iter().any(|role| self.in_tenant.contains(role) || self.over_units.contains(role));
+        let scope = if self.restricted { " over its unit" } else { "" };
+        (needed && !enough).then(|| format!("{} one of these roles{scope}: {}", self.need(), SENSITIVE.join(", ")))
+    }
+
+    /// Which role we lack for a sensitive action on the holder of a role. A role over a unit reaches no administrators,
+    /// but for one.
+    ///
+    /// Source: the same, and Microsoft Entra, "Roles that can be assigned with administrative unit scope".
+    fn out_of_reach(&self, target: &Target, roles: &Roles) -> Option<String> {
+        let missing = |actors: &[&str]| {
+            !actors.iter().any(|role| self.in_tenant.contains(role)) && !self.over_units.contains(&OVER_ADMINISTRATORS)
+        };
+        let held = roles.of_principal(&target.lane).iter().filter(|holding| holding.active);
+        let role = held.map(|holding| (holding.in_words(), actors(role_name(&holding.role))));
+        let group =
+            roles.is_grouped(&target.lane).then(|| ("belongs to a role-assignable group".to_owned(), PRIVILEGED));
+        let (why, actors) = role.chain(group).find(|(_, actors)| !actors.is_empty() && missing(actors))?;
+        Some(format!("this account {why}: {} the role {}", self.need(), actors.join(" or ")))
+    }
+
+    fn need(&self) -> &'static str {
+        if self.is_person {
+            "you need, besides the permission,"
+        } else {
+            "our service principal needs, besides the permission,"
+        }
+    }
 }
 
-/// Roles by which a person may perform sensitive actions, on some accounts at least.
-const PERSONS: &[&str] = &[
+/// Roles of which a sensitive action needs one, for some accounts a higher one. For passwords too: they are set by
+/// `passwordProfile`, a sensitive property; the shorter list of who can reset passwords is about another call.
+const SENSITIVE: &[&str] = &[
     "Authentication Administrator",
-    "Helpdesk Administrator",
-    "Password Administrator",
     "User Administrator",
     "Privileged Authentication Administrator",
     "Global Administrator",
 ];
+
+const OVER_ADMINISTRATORS: &str = "Privileged Authentication Administrator";
 
 /// Our roles by name: those of the token, which may lack them, and those that the directory shows.
 fn our_roles<'a>(us: &'a Identity, roles: &'a Roles) -> Vec<&'a str> {
@@ -251,9 +283,9 @@ fn actors(role: &str) -> &'static [&'static str] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Judge, PRIVILEGED, Tokens, actors, missing, without_role};
+    use super::{Judge, PRIVILEGED, Reach, Tokens, actors, missing};
     use crate::{
-        model::{Cloud, Identity, IdentityKind, Licence, Meta, Permission, role_id},
+        model::{Cloud, Identity, IdentityKind, Licence, Meta, Permission, Target, role_id, role_name},
         plan::{
             guards::{Roles, target::tests::BLOCKS},
             licences::Licences,
@@ -302,16 +334,35 @@ mod tests {
         assert_eq!(judge.cannot(&meta).unwrap(), "the tenant has no licence of Microsoft Entra ID P2");
     }
 
+    fn target(id: &str) -> Target {
+        Target {
+            kind: "user".into(),
+            id: id.into(),
+            name: id.into(),
+            of: None,
+            lane: id.into(),
+            owner: None,
+            workload: None,
+            data: serde_json::Value::Null,
+        }
+    }
+
     #[test]
     fn a_person_needs_a_role_for_anybody_and_an_application_only_for_some() {
         let roles = Roles::default();
+        let without_role = |us: &Identity, restricted| Reach::of(&target("u"), us, &roles, restricted).without_role();
         let mut person = token(IdentityKind::User, &["User.ReadWrite.All"]);
-        assert!(without_role(&person, &roles).unwrap().contains("User Administrator"));
-        assert_eq!(without_role(&token(IdentityKind::Application, &[]), &roles), None);
-        person.directory_roles = vec![role_id("User Administrator").unwrap().to_owned()];
-        assert_eq!(without_role(&person, &roles), None);
-        person.directory_roles = vec![role_id("Security Reader").unwrap().to_owned()];
-        assert!(without_role(&person, &roles).is_some());
+        assert!(without_role(&person, false).unwrap().contains("User Administrator"));
+        let application = token(IdentityKind::Application, &[]);
+        assert_eq!(without_role(&application, false), None);
+        assert!(without_role(&application, true).unwrap().contains("over its unit"));
+        for (role, enough) in
+            [("User Administrator", true), ("Security Reader", false), ("Helpdesk Administrator", false)]
+        {
+            person.directory_roles = vec![role_id(role).unwrap().to_owned()];
+            assert_eq!(without_role(&person, false).is_none(), enough, "{role}");
+            assert!(without_role(&person, true).is_some(), "a role in the whole tenant does not count");
+        }
     }
 
     #[test]
@@ -330,6 +381,8 @@ mod tests {
         assert_eq!(actors("Exchange Administrator"), PRIVILEGED);
         assert_eq!(actors("0b3f4a5c-custom"), PRIVILEGED);
         assert!(actors("Directory Readers").is_empty());
+        let usage_reader = role_name("75934031-6c7e-415a-99d7-48dbd49e875e");
+        assert!(actors(usage_reader).is_empty(), "{usage_reader} is known by its id");
         assert!(actors("Helpdesk Administrator").contains(&"User Administrator"));
         assert!(!actors("Helpdesk Administrator").contains(&"Authentication Administrator"));
     }

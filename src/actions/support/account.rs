@@ -96,22 +96,54 @@ impl Account {
     }
 
     /// The caveat of an account whose administrative unit keeps our permissions out.
-    pub(crate) fn restricted(&self) -> Option<Caveat> {
-        (self.is_management_restricted == Some(true)).then(|| restricted_unit("account"))
+    pub(crate) async fn restricted(&self, tenant: &Reader) -> Option<Caveat> {
+        if self.is_management_restricted != Some(true) {
+            return None;
+        }
+        Some(restricted_unit(tenant, "account", GraphPath::v1().fixed("users").id(&self.id)).await)
     }
 }
 
-/// The caveat of an object in a restricted management administrative unit.
+/// What an object is a member of.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Membership {
+    #[serde(rename = "@odata.type")]
+    odata_type: Option<String>,
+    id: Untrusted,
+    display_name: Option<Untrusted>,
+    is_member_management_restricted: Option<bool>,
+}
+
+/// The caveat of an object in a restricted management administrative unit. The unit is named, where that is to be had: a
+/// role over just that one is what would help.
 ///
 /// Source: Microsoft Entra, "Restricted management administrative units": Graph application permissions do not apply.
-pub(crate) fn restricted_unit(object: &str) -> Caveat {
+pub(crate) async fn restricted_unit(tenant: &Reader, object: &str, path: GraphPath) -> Caveat {
+    let path = path.fixed("memberOf").select("id,displayName,isMemberManagementRestricted");
+    let memberships: Vec<Membership> = tenant.hint().list(&path).await.unwrap_or_default();
+    let units = units(&memberships);
     Caveat::new(
         CaveatKind::RestrictedUnit,
         format!(
-            "the {object} is in a restricted management administrative unit: application permissions do not apply to \
-             it, so expect a refusal unless our service principal holds an Entra role scoped to that unit"
+            "the {object} is in a restricted management administrative unit{units}: application permissions do not apply \
+             to it, so expect a refusal unless who applies holds an Entra role scoped to that unit"
         ),
     )
+}
+
+/// The restricted units among memberships. Of one that we may not read, type and id come.
+///
+/// Source: Graph, "Limited information returned for inaccessible member objects".
+fn units(memberships: &[Membership]) -> String {
+    let is_unit = |it: &&Membership| it.odata_type.as_deref() == Some("#microsoft.graph.administrativeUnit");
+    let units = memberships.iter().filter(is_unit).filter(|it| it.is_member_management_restricted != Some(false));
+    let named = units.map(|unit| {
+        let name = unit.display_name.as_ref().map(|name| format!("{}, ", name.term())).unwrap_or_default();
+        name + &unit.id.term()
+    });
+    let named: Vec<String> = named.collect();
+    if named.is_empty() { String::new() } else { format!(" ({})", named.join("; ")) }
 }
 
 fn by_key(key: &str) -> GraphPath {
@@ -176,8 +208,8 @@ pub(crate) fn named_user<T>(account: &Account, target: T, caveats: Vec<Caveat>) 
 pub(crate) mod tests {
     use serde_json::json;
 
-    use super::Account;
-    use crate::{client::ReadErrorKind, model::CaveatKind};
+    use super::{Account, units};
+    use crate::client::ReadErrorKind;
 
     /// The documented shape of a user snapshot.
     pub(crate) fn account() -> Account {
@@ -197,7 +229,7 @@ pub(crate) mod tests {
     #[test]
     fn the_documented_shape_is_read() {
         let account = account();
-        assert!(!account.is_guest() && !account.is_synced() && account.restricted().is_none());
+        assert!(!account.is_guest() && !account.is_synced());
         assert_eq!(account.domain(), Some("sunnyside08.example"));
     }
 
@@ -228,9 +260,18 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_restricted_unit_is_told() {
-        let mut account = account();
-        account.is_management_restricted = Some(true);
-        assert_eq!(account.restricted().unwrap().kind, CaveatKind::RestrictedUnit);
+    fn the_unit_that_restricts_is_named_as_far_as_it_can_be_read() {
+        let unit = |id: &str| json!({"@odata.type": "#microsoft.graph.administrativeUnit", "id": id});
+        let mut board = unit("b-1");
+        board["displayName"] = "Board\u{202e}".into();
+        board["isMemberManagementRestricted"] = true.into();
+        let mut regular = unit("r-1");
+        regular["isMemberManagementRestricted"] = false.into();
+        let group = json!({"@odata.type": "#microsoft.graph.group", "id": "g-1", "displayName": "Everybody"});
+        let of = |rows: serde_json::Value| units(&serde_json::from_value::<Vec<_>>(rows).unwrap());
+        assert_eq!(of(json!([regular, group])), "");
+        let told = of(json!([group, board, regular, unit("hidden-1")]));
+        assert!(told.starts_with(" (\"Board") && told.ends_with("\", \"b-1\"; \"hidden-1\")"), "{told}");
+        assert!(!told.contains('\u{202e}'));
     }
 }

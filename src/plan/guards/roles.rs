@@ -52,6 +52,10 @@ pub(crate) struct Roles {
 pub(crate) struct Unit {
     /// Its id.
     pub(crate) id: String,
+    /// Whether who holds no role over it may change nothing in it.
+    pub(crate) restricted: bool,
+    /// Template ids of our roles over it.
+    pub(crate) roles: BTreeSet<String>,
     members: BTreeSet<String>,
 }
 
@@ -68,6 +72,12 @@ pub(super) struct Assignment {
 struct Group {
     id: String,
     display_name: Option<Untrusted>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct UnitFacts {
+    is_member_management_restricted: Option<bool>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -132,18 +142,11 @@ impl Roles {
             &mut blind,
         );
         let mut roles = Self::of(&active, &eligible, &groups);
-        roles.units = join_all(units_of(&tenant.identity().object_id, &active).map(|id| async move {
-            let path = GraphPath::v1().fixed("directory/administrativeUnits").id(&id).fixed("members").select("id");
-            (id, tenant.list::<Id>(&path).await)
-        }))
-        .await
-        .into_iter()
-        .map(|(id, members)| {
-            let what = "who is in the administrative unit over which we hold a role could not be read, so accounts in it seem out of reach";
-            let members = or_blind(members, what, &mut blind);
-            Unit { id, members: members.into_iter().map(|member| member.id.to_lowercase()).collect() }
-        })
-        .collect();
+        let ours = units_of(&tenant.identity().object_id, &active).into_iter();
+        let units = join_all(ours.map(|(id, roles)| read_unit(tenant, id, roles))).await;
+        let what =
+            "the administrative unit over which we hold a role could not be read, so what is in it seems out of reach";
+        roles.units = units.into_iter().filter_map(|unit| or_blind(unit.map(Some), what, &mut blind)).collect();
         (roles, blind)
     }
 
@@ -219,13 +222,24 @@ impl Unit {
     }
 }
 
-/// The administrative units over which a principal holds an active role; a scope can also be an application.
-fn units_of(principal: &str, active: &[Assignment]) -> impl Iterator<Item = String> {
-    let ours = active.iter().filter(|assignment| assignment.principal_id.eq_ignore_ascii_case(principal));
-    let scopes = ours.filter_map(|assignment| assignment.directory_scope_id.as_deref());
-    let units: BTreeSet<String> =
-        scopes.filter_map(|scope| scope.strip_prefix("/administrativeUnits/")).map(str::to_lowercase).collect();
-    units.into_iter()
+/// The administrative units over which a principal holds active roles, and these; a scope can also be an application.
+fn units_of(principal: &str, active: &[Assignment]) -> BTreeMap<String, BTreeSet<String>> {
+    let mut units: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for ours in active.iter().filter(|assignment| assignment.principal_id.eq_ignore_ascii_case(principal)) {
+        let scope = ours.directory_scope_id.as_deref().unwrap_or_default();
+        if let Some(unit) = scope.strip_prefix("/administrativeUnits/") {
+            units.entry(unit.to_lowercase()).or_default().insert(ours.role_definition_id.to_lowercase());
+        }
+    }
+    units
+}
+
+async fn read_unit(tenant: &Reader, id: String, roles: BTreeSet<String>) -> Result<Unit, ReadError> {
+    let unit = || GraphPath::v1().fixed("directory/administrativeUnits").id(&id);
+    let (facts, members) = (unit().select("isMemberManagementRestricted"), unit().fixed("members").select("id"));
+    let (facts, members) = futures_util::join!(tenant.get::<UnitFacts>(&facts), tenant.list::<Id>(&members));
+    let members = members?.into_iter().map(|member| member.id.to_lowercase()).collect();
+    Ok(Unit { restricted: facts?.is_member_management_restricted == Some(true), roles, members, id })
 }
 
 async fn read_groups(tenant: &Reader, path: &GraphPath) -> Result<Vec<RoleGroup>, ReadError> {
@@ -298,7 +312,9 @@ pub(super) mod tests {
         let of_app = Assignment { directory_scope_id: Some("/x-app".to_owned()), ..assignment("a", "r") };
         let all = [scoped, of_app, assignment("a", "s")];
         assert_eq!(words(&Roles::of(&all, &[], &[]), "a"), ["holds the role s"]);
-        assert_eq!(units_of("A", &all).collect::<Vec<_>>(), ["u"]);
-        assert_eq!(units_of("b", &all).count(), 0);
+        let units = units_of("A", &all);
+        assert_eq!(units.keys().collect::<Vec<_>>(), ["u"]);
+        assert!(units["u"].iter().eq(["r"]), "only the role over it");
+        assert!(units_of("b", &all).is_empty());
     }
 }
