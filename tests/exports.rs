@@ -328,6 +328,7 @@ async fn each_reader_gets_their_sections() {
         markdown.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_owned).collect()
     };
     let technical = sections(Audience::Technical);
+    let technical_text = export.report().markdown();
     for name in [
         "Response",
         "Exposure",
@@ -344,6 +345,33 @@ async fn each_reader_gets_their_sections() {
     let owner = export.report().markdown_for(Audience::Owner);
     assert!(owner.contains("whether any of it was expected") && owner.contains("## Words"));
     assert!(!owner.contains("client_request_id") && !owner.contains("PATCH ") && !owner.contains("SHA-256"));
+    // Plain words: no name of a property, a guard or a kind, and no digest; the other readers have them.
+    let head = export.report().status.head.as_str();
+    for word in [
+        "irreversible",
+        head,
+        "validFrom",
+        "accountEnabled",
+        "deviceTag",
+        "SoftwareTokenActivated",
+        "SubjectOrBodyContainsWords",
+        "MoveToFolder",
+        "auth-method",
+        "inbox-rule",
+        "service-principal",
+    ] {
+        assert!(technical_text.contains(word), "{word}");
+        for reader in [Audience::Owner, Audience::Management] {
+            for text in [export.report().markdown_for(reader), export.report().html(reader).unwrap()] {
+                assert!(!text.contains(word), "{reader:?}: {word}: {text}");
+            }
+        }
+    }
+    for words in
+        ["a safeguard was set aside", "mail rule ", "security info ", "moves mail to the folder", "is whole and signed"]
+    {
+        assert!(owner.contains(words), "{words}: {owner}");
+    }
     assert!(sections(Audience::Management).iter().any(|it| it == "Exposure"));
     assert!(sections(Audience::Regulator).last().unwrap().contains("NIS2"));
 }

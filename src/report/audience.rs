@@ -22,6 +22,13 @@ pub enum Audience {
     Regulator,
 }
 
+impl Audience {
+    /// Whether this reader is outside the trade: plain words, and neither properties nor digests.
+    pub(super) fn is_plain(self) -> bool {
+        matches!(self, Self::Owner | Self::Management)
+    }
+}
+
 /// The first words to an owner, who may know better: nothing in them but what a run of containment means.
 const OPENING: &str = "Accounts of yours were taken to be used by somebody else, and were changed to end that. Please read what \
     was found and what was changed, and tell us whether any of it was expected.";
@@ -55,12 +62,12 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
     let mut blocks = vec![Block::Title(Text::new().said(&report.title))];
     match audience {
         Audience::Technical => {
-            sections::status(report, true, &mut blocks);
-            intrusion::section(report, &mut blocks);
+            sections::status(report, audience, &mut blocks);
+            intrusion::section(report, audience, &mut blocks);
             timeline::findings(report, &mut blocks);
             response::response(report, &mut blocks);
-            response::left_alone(report, &mut blocks);
-            response::not_done(report, &mut blocks);
+            response::left_alone(report, audience, &mut blocks);
+            response::not_done(report, audience, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
             sections::requests(report, &mut blocks);
             sections::rollbacks(&report.rollback, &mut blocks);
@@ -72,29 +79,29 @@ pub(super) fn body(report: &Report, audience: Audience) -> Vec<Block> {
                 Mode::Apply => OPENING,
                 Mode::Undo => OPENING_OF_UNDO,
             })));
-            sections::status(report, false, &mut blocks);
-            intrusion::section(report, &mut blocks);
+            sections::status(report, audience, &mut blocks);
+            intrusion::section(report, audience, &mut blocks);
             timeline::findings(report, &mut blocks);
-            response::brief(report, &mut blocks);
-            response::left_alone(report, &mut blocks);
-            response::not_done(report, &mut blocks);
+            response::brief(report, audience, &mut blocks);
+            response::left_alone(report, audience, &mut blocks);
+            response::not_done(report, audience, &mut blocks);
             sections::requests(report, &mut blocks);
         }
         Audience::Management => {
-            sections::status(report, false, &mut blocks);
+            sections::status(report, audience, &mut blocks);
             timeline::findings(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
-            response::not_done(report, &mut blocks);
+            response::not_done(report, audience, &mut blocks);
             sections::requests(report, &mut blocks);
-            response::brief(report, &mut blocks);
+            response::brief(report, audience, &mut blocks);
         }
         Audience::Regulator => {
-            sections::status(report, false, &mut blocks);
-            intrusion::section(report, &mut blocks);
+            sections::status(report, audience, &mut blocks);
+            intrusion::section(report, audience, &mut blocks);
             timeline::findings(report, &mut blocks);
             sections::exposure(&report.exposure, report.status.mode, &mut blocks);
-            response::brief(report, &mut blocks);
-            response::not_done(report, &mut blocks);
+            response::brief(report, audience, &mut blocks);
+            response::not_done(report, audience, &mut blocks);
         }
     }
     blocks
@@ -105,17 +112,17 @@ pub(super) fn appendices(report: &Report, audience: Audience) -> Vec<Block> {
     let mut blocks = Vec::new();
     match audience {
         Audience::Technical => {
-            timeline::section(report, &mut blocks);
+            timeline::section(report, audience, &mut blocks);
             intrusion::indicator_section(report, &mut blocks);
             intrusion::technique_section(report, &mut blocks);
         }
         Audience::Owner => {
-            timeline::section(report, &mut blocks);
+            timeline::section(report, audience, &mut blocks);
             glossary(&mut blocks);
         }
         Audience::Management => glossary(&mut blocks),
         Audience::Regulator => {
-            timeline::section(report, &mut blocks);
+            timeline::section(report, audience, &mut blocks);
             intrusion::indicator_section(report, &mut blocks);
             intrusion::technique_section(report, &mut blocks);
             if let Some(fields) = report.notification() {

@@ -125,7 +125,7 @@ fn page(report: &Report, audience: Audience) -> Page {
         tiles: tiles(report),
         preamble,
         glance: if audience == Audience::Technical { glance(report) } else { Vec::new() },
-        lanes: lanes::of(&report.timeline),
+        lanes: lanes::of(&report.timeline, audience),
         sections,
     }
 }

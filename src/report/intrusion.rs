@@ -7,9 +7,11 @@ use serde::Serialize;
 
 use super::{
     Known,
+    audience::Audience,
     defang::defanged,
     export::{Kind, Noted},
     labels::Labels,
+    plain,
     text::{Block, Text},
     types::{Change, LeftAlone, Report},
 };
@@ -247,7 +249,7 @@ fn technique(catalog: Catalog, id: &str, actions: Vec<String>) -> Technique {
 }
 
 /// What is known, item by item.
-pub(super) fn section(report: &Report, blocks: &mut Vec<Block>) {
+pub(super) fn section(report: &Report, audience: Audience, blocks: &mut Vec<Block>) {
     if report.intrusion.is_empty() {
         return;
     }
@@ -264,6 +266,7 @@ pub(super) fn section(report: &Report, blocks: &mut Vec<Block>) {
             let text = if found.left_alone { Text::new().words("left alone: ") } else { Text::new() };
             let text = text.foreign(&found.what);
             let text = match &found.note {
+                Some(note) if audience.is_plain() => text.words(": ").said(plain::note(note.raw())),
                 Some(note) => text.words(": ").said(note.raw()),
                 None => text,
             };

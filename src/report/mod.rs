@@ -14,6 +14,7 @@ mod intrusion;
 mod labels;
 mod markdown;
 mod nis2;
+mod plain;
 mod plan;
 mod response;
 mod sections;

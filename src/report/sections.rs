@@ -3,6 +3,8 @@
 use serde_json::Value;
 
 use super::{
+    audience::Audience,
+    plain,
     text::{Block, Text},
     types::{Containment, Exposure, Method, Report, Rollback, Status, WayBack},
 };
@@ -20,8 +22,8 @@ pub(super) fn object(text: Text, target: &Target) -> Text {
     }
 }
 
-/// The status box; `whole` with the key, the root and what the record's check found.
-pub(super) fn status(report: &Report, whole: bool, blocks: &mut Vec<Block>) {
+/// The status box; for a technical reader with the key and the root.
+pub(super) fn status(report: &Report, audience: Audience, blocks: &mut Vec<Block>) {
     let status = &report.status;
     blocks.push(Block::Paragraph(headline(report)));
     if status.verdict == Verdict::Broken {
@@ -38,7 +40,11 @@ pub(super) fn status(report: &Report, whole: bool, blocks: &mut Vec<Block>) {
         let text = Text::new().words("approved by ").said(&approval.by).words(format!(" {how}"));
         point(text.seq(approval.seq));
         for made in &approval.overrides {
-            let text = Text::new().loud("OVERRIDDEN", false).words(" guard ").code(&made.guard);
+            let text = if audience.is_plain() {
+                Text::new().words("a safeguard was set aside on purpose")
+            } else {
+                Text::new().loud("OVERRIDDEN", false).words(" guard ").code(&made.guard)
+            };
             let text = match &made.target {
                 Some(target) => text.words(" for ").said(target),
                 None => text.words(" for the plan as a whole"),
@@ -62,9 +68,14 @@ pub(super) fn status(report: &Report, whole: bool, blocks: &mut Vec<Block>) {
     } else if !status.closed {
         point(Text::new().words("not closed: the run is still going on, or it crashed; resume it"));
     }
-    let record = Text::new().words("record ").loud(status.verdict.word(), status.verdict != Verdict::Broken);
-    point(record.words(format!(", {} lines, head ", status.records)).code(&status.head));
-    if let Some(anchor) = status.anchor.as_ref().filter(|_| whole) {
+    let good = status.verdict != Verdict::Broken;
+    if audience.is_plain() {
+        point(Text::new().words("the record of this work ").loud(plain::record(status.verdict), good));
+    } else {
+        let record = Text::new().words("record ").loud(status.verdict.word(), good);
+        point(record.words(format!(", {} lines, head ", status.records)).code(&status.head));
+    }
+    if let Some(anchor) = status.anchor.as_ref().filter(|_| audience == Audience::Technical) {
         point(Text::new().words("signed by ").code(&anchor.vkey).words(", in words: ").words(&anchor.key_words));
         point(Text::new().words("root ").code(&anchor.root).words(", in words: ").words(&anchor.root_words));
     }

@@ -381,7 +381,7 @@ async fn what_hides_in_a_text_is_shown_on_the_page() {
 async fn every_statement_about_an_action_names_its_line() {
     let case = tempfile::tempdir().unwrap();
     let report = Report::read(&closed(case.path()).await).unwrap();
-    for (audience, most) in READERS.into_iter().zip([10, 20, 10, 10]) {
+    for (audience, most) in READERS.into_iter().zip([8, 20, 8, 10]) {
         let markdown = report.markdown_for(audience);
         let section = markdown.split("\n## ").find(|part| part.starts_with("Response")).unwrap();
         for line in section.lines().filter(|line| line.trim_start().starts_with("- ")) {

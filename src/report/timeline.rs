@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{
+    audience::Audience,
     export::{Kind, Noted, TimelineFinding},
+    plain,
     text::{Block, Text},
     types::{Change, Report},
 };
@@ -105,7 +107,7 @@ pub(super) fn of_intruder(stated: Option<Timestamp>, noted: &[Noted]) -> Vec<Mom
 }
 
 /// As a table, and for a terminal in one line.
-pub(super) fn section(report: &Report, blocks: &mut Vec<Block>) {
+pub(super) fn section(report: &Report, audience: Audience, blocks: &mut Vec<Block>) {
     if report.timeline.is_empty() {
         return;
     }
@@ -116,7 +118,7 @@ pub(super) fn section(report: &Report, blocks: &mut Vec<Block>) {
             Lane::Intruder => "intruder, as noted",
             Lane::Responder => "responder",
         });
-        [at, who, described(moment), moment.seq.map_or_else(Text::new, |seq| Text::new().seq(seq))]
+        [at, who, described(moment, audience), moment.seq.map_or_else(Text::new, |seq| Text::new().seq(seq))]
     });
     let count = report.timeline.len();
     let instead = Text::new().words(format!("{count} moments; `--as html` and `--as markdown` list them"));
@@ -142,7 +144,7 @@ pub(super) fn step_words(moment: &Moment) -> Option<String> {
 }
 
 /// What a moment says.
-pub(super) fn described(moment: &Moment) -> Text {
+pub(super) fn described(moment: &Moment, audience: Audience) -> Text {
     match (&moment.target, moment.outcome) {
         (Some(target), Some(outcome)) => {
             let text = Text::new().outcome(Some(outcome)).words(" ");
@@ -150,7 +152,8 @@ pub(super) fn described(moment: &Moment) -> Text {
                 Some(step) => text.said(step).words(": "),
                 None => text,
             };
-            text.said(&target.kind).words(" ").foreign(&target.name)
+            let kind = if audience.is_plain() { plain::kind(&target.kind) } else { &target.kind };
+            text.said(kind).words(" ").foreign(&target.name)
         }
         _ => Text::new().said(moment.what.line()),
     }

@@ -5,6 +5,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 
 use super::super::{
+    audience::Audience,
     sections::long,
     text::{Span, Text},
     timeline::{Lane, Moment, described, step_words},
@@ -54,7 +55,7 @@ struct Bunch<'a> {
     count: usize,
 }
 
-pub(super) fn of(moments: &[Moment]) -> Option<Lanes> {
+pub(super) fn of(moments: &[Moment], audience: Audience) -> Option<Lanes> {
     let bunches = bunched(moments);
     let left_out = bunches.len().saturating_sub(MOST);
     let mut lanes = Lanes { height: 0, moments: Vec::new(), breaks: Vec::new(), left_out };
@@ -73,7 +74,7 @@ pub(super) fn of(moments: &[Moment]) -> Option<Lanes> {
             lanes.breaks.push(Break { y, text });
             y += BREAK;
         }
-        lanes.moments.push(drawn(bunch, y));
+        lanes.moments.push(drawn(bunch, y, audience));
         y += LINE;
         before = Some(at);
     }
@@ -96,13 +97,13 @@ fn alike(a: &Moment, b: &Moment) -> bool {
     a.lane == b.lane && a.step == b.step && a.outcome == b.outcome
 }
 
-fn drawn(bunch: &Bunch<'_>, y: u32) -> Drawn {
+fn drawn(bunch: &Bunch<'_>, y: u32, audience: Audience) -> Drawn {
     let moment = bunch.first;
     let text = match (step_words(moment), moment.outcome) {
         (Some(step), Some(outcome)) if bunch.count > 1 => {
             format!("{} {} × {}", outcome.word(), json_for_terminal(&step), bunch.count)
         }
-        _ => plain(&described(moment)),
+        _ => plain(&described(moment, audience)),
     };
     let time = moment.at.to_zoned(TimeZone::UTC).strftime("%H:%M:%S").to_string();
     let (lane, look) = match moment.lane {
