@@ -131,6 +131,13 @@ fn undo_plans_the_way_back_and_takes_it() {
     let plan: Value = serde_json::from_str(&planned.stdout).unwrap();
     let undone = lab.staunch(&["apply", "undo.json", "--approve", plan["digest"].as_str().unwrap()]);
     assert!(matches!(undone.code, Some(0 | 4)), "{}", undone.text());
+    let notified = lab.staunch(&["report", &lab.run_id(), "--as", "json", "--audience", "regulator"]);
+    assert_eq!(notified.code, Some(2), "{}", notified.text());
+    assert!(
+        notified.stderr.contains("an undo mitigates nothing") && notified.stderr.contains(&run),
+        "{}",
+        notified.stderr
+    );
     let left: Vec<String> = lab.tenant.diff_from_seed().into_iter().map(|difference| difference.path).collect();
     let irreversible = ["signInSessionsValidFromDateTime", "lastPasswordChangeDateTime", "password", "methods"];
     for path in &left {
@@ -184,6 +191,7 @@ fn a_playbook_is_exported_as_cacao() {
     assert_eq!(again.status.code(), Some(1), "a file that is there is not written over");
     let two = lab.command(&["check", AITM, FIVE_MINUTES, "--cacao"]).output().unwrap();
     assert_eq!(two.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&two.stderr).contains("--cacao=FILE"), "a file takes the sign of equality");
 }
 
 #[test]
@@ -207,6 +215,12 @@ fn a_report_has_many_forms_and_readers() {
     for form in ["ocsf", "timesketch"] {
         let lines = report(&["--as", form]);
         assert!(lines.lines().count() > 5 && lines.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    }
+    let ignored = [("ocsf", "owner"), ("ocsf", "regulator"), ("timesketch", "management"), ("json", "owner")];
+    for (form, reader) in ignored {
+        let refused = lab.staunch(&["report", &run, "--as", form, "--audience", reader]);
+        assert_eq!(refused.code, Some(2), "{form} for {reader}: {}", refused.text());
+        assert!(refused.stdout.is_empty() && refused.stderr.contains("--audience"), "{}", refused.text());
     }
     let owner = report(&["--audience", "owner"]).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(owner.contains("whether any of it was expected"));

@@ -23,7 +23,8 @@ use crate::{
 pub(crate) fn run(context: &Context, args: &CheckArgs) -> Result<Exit, Failure> {
     if let Some(file) = &args.cacao {
         let [playbook] = args.playbooks.as_slice() else {
-            return Err(Failure::usage("failed to export: --cacao takes one playbook"));
+            return Err(Failure::usage("failed to export: --cacao takes one playbook")
+                .hint("to write it to a file, say --cacao=FILE, in one word"));
         };
         return export(context, playbook, file.as_ref(), args.dated);
     }

@@ -24,6 +24,13 @@ use crate::{
 
 pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure> {
     check_name(args)?;
+    let form = match args.form {
+        None if args.markdown => Some(ReportForm::Markdown),
+        None if context.out.is_json() => Some(ReportForm::Json),
+        form => form,
+    };
+    let audience = Audience::from(args.audience);
+    check_reader(form, audience)?;
     let path = runs::find(context, &args.run)?;
     let noted = args.noted.as_deref().map(read_noted).transpose()?.unwrap_or_default();
     let known = Known { meta: &meta, noted: &noted, marking: Some(args.tlp.label()) };
@@ -31,12 +38,6 @@ pub(crate) fn run(context: &Context, args: &ReportArgs) -> Result<Exit, Failure>
     for finding in &export.report().timeline_findings {
         context.out.say(&format!("warning: {}", finding.text.line()));
     }
-    let form = match args.form {
-        None if args.markdown => Some(ReportForm::Markdown),
-        None if context.out.is_json() => Some(ReportForm::Json),
-        form => form,
-    };
-    let audience = Audience::from(args.audience);
     let report = export.report();
     let text = match form {
         None => report.terminal_for(audience, context.out.width(), context.out.colors() && args.out.is_none()),
@@ -81,6 +82,20 @@ fn check_name(args: &ReportArgs) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// What is data holds everything, whoever reads it; only the fields of a notification are made of it.
+fn check_reader(form: Option<ReportForm>, audience: Audience) -> Result<(), Failure> {
+    let makes_a_difference = match form {
+        None | Some(ReportForm::Markdown | ReportForm::Html) => true,
+        Some(ReportForm::Json) => matches!(audience, Audience::Technical | Audience::Regulator),
+        Some(ReportForm::Ocsf | ReportForm::Timesketch) => audience == Audience::Technical,
+    };
+    if makes_a_difference {
+        return Ok(());
+    }
+    Err(Failure::usage("failed to make the report: this form holds everything, and no --audience changes that")
+        .hint("leave --audience out, or make a report for this reader with --as html or --as markdown"))
 }
 
 fn meta(action: &str) -> Option<&'static Meta> {
