@@ -69,6 +69,26 @@ mod tests {
     };
 
     use super::fallen;
+    use crate::cli::{args::Format, output::Output};
+
+    const FALL: &str = "STAUNCH_TEST_FALL";
+
+    /// Falls in a process of its own, as the program would: what `begin` sets is for good.
+    #[test]
+    fn a_program_that_has_begun_falls_without_a_word_of_why() {
+        if std::env::var_os(FALL).is_some() {
+            super::begin(Output::new(Format::Human));
+            let secret = "canary-panic".to_owned();
+            panic!("{secret}");
+        }
+        let this = "cli::hygiene::tests::a_program_that_has_begun_falls_without_a_word_of_why";
+        let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+        let ended = again.args([this, "--exact", "--nocapture"]).env(FALL, "1").output().unwrap();
+        let told = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success() && told.contains("error: a fault of the program itself"), "{told}");
+        let all = told.into_owned() + &String::from_utf8_lossy(&ended.stdout);
+        assert!(!all.contains("canary-panic"), "{all}");
+    }
 
     #[cfg(target_os = "linux")]
     #[test]
