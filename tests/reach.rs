@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use common::{
     World,
-    guarding::{ADMIN, VICTIM, block},
+    guarding::{ADMIN, VICTIM, block, user_id},
     one_step,
 };
 use mock_server::{Tenant, tenant::roles::RoleAssignment};
@@ -142,6 +142,33 @@ async fn sessions_and_methods_of_a_user_in_a_restricted_unit_are_out_of_reach_to
         assert!(told.as_ref().is_none_or(|reason| reason.contains("unit (\"Board\", ")), "{action}: {told:?}");
         assert_eq!(world.run(file).await.outcomes()[0] == Outcome::Done, reached, "{action}");
     }
+}
+
+#[tokio::test]
+async fn a_device_is_in_the_unit_that_it_is_in_itself_and_not_in_that_of_its_owner() {
+    let held = |own: bool| async move {
+        let world = World::aitm().await;
+        let us = world.session().await.identity().object_id.clone();
+        let rogue = world.tenant.incident().rogue.clone();
+        world.tenant.edit(|state| {
+            let device = rogue.iter().find_map(|planted| state.devices.get_mut(&planted.id)).unwrap();
+            device.is_management_restricted = Some(true);
+        });
+        let device = rogue.iter().find(|planted| world.tenant.inspect(|state| state.devices.contains(&planted.id)));
+        let member = if own { device.unwrap().id.clone() } else { user_id(&world, VICTIM) };
+        administers(&world, &us, ("1", true), &[], "Cloud Device Administrator");
+        world.tenant.edit(|state| {
+            let unit = "00000000-0000-4000-8000-000000000001";
+            state.administrative_units.get_mut(unit).unwrap().hidden.members.push(member);
+        });
+        let file = world.plan(&one_step("device.disable", &json!({ "user": VICTIM }))).await;
+        let told = cannot(&file);
+        (told, world.run(file).await.outcomes()[0])
+    };
+    let (told, outcome) = held(true).await;
+    assert_eq!((told, outcome), (None, Outcome::Done));
+    let (told, outcome) = held(false).await;
+    assert!(told.is_some_and(|reason| reason.contains("the device is in a restricted")) && outcome != Outcome::Done);
 }
 
 /// Plans as whoever is signed in, with everything that was found.
