@@ -150,12 +150,10 @@ async fn a_device_is_in_the_unit_that_it_is_in_itself_and_not_in_that_of_its_own
         let world = World::aitm().await;
         let us = world.session().await.identity().object_id.clone();
         let rogue = world.tenant.incident().rogue.clone();
-        world.tenant.edit(|state| {
-            let device = rogue.iter().find_map(|planted| state.devices.get_mut(&planted.id)).unwrap();
-            device.is_management_restricted = Some(true);
-        });
-        let device = rogue.iter().find(|planted| world.tenant.inspect(|state| state.devices.contains(&planted.id)));
-        let member = if own { device.unwrap().id.clone() } else { user_id(&world, VICTIM) };
+        let device =
+            rogue.iter().find(|planted| world.tenant.inspect(|state| state.devices.contains(&planted.id))).unwrap();
+        world.tenant.edit(|state| state.devices.get_mut(&device.id).unwrap().is_management_restricted = Some(true));
+        let member = if own { device.id.clone() } else { user_id(&world, VICTIM) };
         administers(&world, &us, ("1", true), &[], "Cloud Device Administrator");
         world.tenant.edit(|state| {
             let unit = "00000000-0000-4000-8000-000000000001";
