@@ -93,17 +93,25 @@ fn a_run_that_is_taken_up_as_somebody_else_says_so() {
     let digest = lab.plan();
     let mut command = lab.command(&["apply", "plan.json", "--approve", &digest]);
     drop(command.env("STAUNCH_CRASH_AFTER", "2").output().unwrap());
-    // Our application was deleted and set up anew; nobody consented to its permissions again.
+    // Our application was deleted and set up anew, with the permissions and roles that it had.
     let (us, new) = (lab.tenant.credentials().client_id, "0a0a0a0a-0000-4000-8000-0a0a0a0a0a0a");
     lab.tenant.edit(|state| {
         let mut ours = state.service_principals.values().find(|it| it.app_id == us).unwrap().clone();
         state.service_principals.remove(&ours.id);
+        let old = ours.id;
         ours.id = new.to_owned();
         state.service_principals.insert(new.to_owned(), ours);
+        let (given, roles) = (state.app_role_assignments.clone(), state.role_assignments.clone());
+        for row in given.values().filter(|row| row.principal_id == old) {
+            state.app_role_assignments.get_mut(&row.id).unwrap().principal_id = new.to_owned();
+        }
+        for row in roles.values().filter(|row| row.principal_id == old) {
+            state.role_assignments.get_mut(&row.id).unwrap().principal_id = new.to_owned();
+        }
     });
     let run = lab.run_id();
     let resumed = lab.staunch(&["resume", &run]);
-    assert_eq!(resumed.code, Some(4), "{}", resumed.text());
+    assert_eq!(resumed.code, Some(0), "{}", resumed.text());
     let line = resumed.stderr.lines().find(|line| line.starts_with("warning: the run was begun by")).unwrap();
     let now = format!("application {us} ({new})");
     assert!(line.ends_with(&format!("it goes on as {now}")), "{line}");
