@@ -151,6 +151,36 @@ async fn a_snapshot_that_cannot_be_taken_for_now_leaves_the_change() {
     assert_eq!(resumed.outcomes.into_values().collect::<Vec<_>>(), [Outcome::Done]);
 }
 
+/// Somebody disables our application during the run: each service asks for a fresh token, and Entra gives none.
+#[tokio::test]
+async fn a_sign_in_that_is_refused_leaves_what_was_not_made_before_its_snapshot_and_behind_it() {
+    for on in ["GET", "PATCH"] {
+        let world = World::aitm_on_one_clock().await;
+        let file = plan(&world, "continue", "inputs.yes").await;
+        let journal = world.journal(&file);
+        let dir = journal.run_dir().to_owned();
+        let (approved, deps) = (world.approve(file).await, world.deps(journal).await);
+        let faults = world.tenant.faults();
+        let users = Match { method: Some(on.to_owned()), ..Match::path("/v1.0/users") };
+        faults.add(Fault::always(users, Effect::Unauthorized { challenge: true }));
+        let refused =
+            json!({"error": "unauthorized_client", "error_description": "AADSTS7000112", "error_codes": [7000112]});
+        let (content_type, body) = ("application/json".to_owned(), refused.to_string());
+        let refused = Effect::Answer { status: 400, content_type, body, applied: false };
+        faults.add(Fault::always(Match::path("/oauth2/v2.0/token"), refused));
+        let summary = engine::run(approved, deps, Options::default()).await.unwrap();
+        assert!(summary.outcomes.is_empty() && summary.left.len() == 6, "{on}: {summary:?}");
+        let told = summary
+            .left
+            .values()
+            .filter(|why| why.contains("our service principal was disabled or flagged: AADSTS7000112"));
+        assert!(told.count() >= 2, "{on}: {:?}", summary.left);
+        assert!(world.tenant.requests().iter().all(|request| !request.mutated), "{on}");
+        assert_eq!(verdict(&dir), Verdict::Open);
+        resumes_to_the_end(&world, &dir, 6).await;
+    }
+}
+
 #[tokio::test]
 async fn a_network_that_is_gone_for_longer_leaves_what_needs_it() {
     let world = World::aitm_on_one_clock().await;

@@ -12,6 +12,8 @@ pub enum ReadErrorKind {
     NotFound,
     /// 401 or 403. Denied is not empty.
     Denied,
+    /// Entra refuses us a token: nothing was asked, and it says nothing of the object.
+    SignIn,
     /// The user has no Exchange Online mailbox.
     NoMailbox,
     /// Throttled beyond the budget.
@@ -30,9 +32,10 @@ fn no_mailbox(kind: ReadErrorKind) -> &'static str {
 }
 
 impl ReadErrorKind {
-    /// Whether the service could not be asked for now: its answer may be had another time.
+    /// Whether the service could not be asked for now: its answer may be had another time, without a token once there is
+    /// one again.
     pub fn is_for_now(self) -> bool {
-        matches!(self, Self::Throttled | Self::Unavailable)
+        matches!(self, Self::Throttled | Self::Unavailable | Self::SignIn)
     }
 }
 

@@ -52,7 +52,7 @@ impl Obstacle {
         let kind = match self {
             Self::SignIn(error) if error.passing || error.codes.is_empty() => ReadErrorKind::Unavailable,
             Self::Failing { .. } | Self::Deadline | Self::Interrupted => ReadErrorKind::Unavailable,
-            Self::SignIn(_) => ReadErrorKind::Denied,
+            Self::SignIn(_) => ReadErrorKind::SignIn,
             Self::Fenced { .. } => ReadErrorKind::Throttled,
             Self::Foreign => ReadErrorKind::Malformed,
         };

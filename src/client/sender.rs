@@ -13,6 +13,7 @@ use crate::{
         cmdlet,
         complaint::Complaint,
         draw::derived_request_id,
+        obstacle::Obstacle,
         pacing::Priority,
         placeholders::{fill, masked},
         reader::graph_url,
@@ -142,10 +143,15 @@ impl Sender {
                 Ok(attempt) => attempt,
                 Err(obstacle) => {
                     sent.later = obstacle.is_for_now();
-                    // After a rejection the last word is the tenant's, not that we stopped asking.
-                    if sent.exchanges.is_empty() {
-                        let reason = obstacle.reason();
-                        sent.outcome = SendOutcome::NotSent { reason };
+                    let reason = obstacle.reason();
+                    match &mut sent.outcome {
+                        // Its 401 asked for a fresh token, and Entra says why there is none.
+                        SendOutcome::Rejected { message, .. } if matches!(obstacle, Obstacle::SignIn(_)) => {
+                            *message = reason.into();
+                        }
+                        // After a rejection the last word is the tenant's, not that we stopped asking.
+                        _ if !sent.exchanges.is_empty() => {}
+                        outcome => *outcome = SendOutcome::NotSent { reason },
                     }
                     return sent;
                 }

@@ -120,7 +120,7 @@ async fn no_fresh_token_means_that_we_were_disabled_or_flagged() {
     challenges(&login, 401, "never").await;
     let reader = login.open(login.options(secret())).await.unwrap().reader();
     let error = reader.list::<Value>(&users()).await.unwrap_err();
-    assert_eq!(error.kind, ReadErrorKind::Denied);
+    assert_eq!(error.kind, ReadErrorKind::SignIn);
     let words = error.message.raw();
     assert!(words.contains("our service principal was disabled or flagged: AADSTS7000112"), "{words}");
 }

@@ -186,7 +186,7 @@ async fn a_token_is_replaced_before_it_ends_and_serves_on_when_that_fails() {
     assert_eq!(tenant.token_requests().await, 3, "a refused sign-in is not repeated at once");
     minutes(5);
     let error = reader.list::<Value>(&users()).await.unwrap_err();
-    assert_eq!(error.kind, ReadErrorKind::Denied);
+    assert_eq!(error.kind, ReadErrorKind::SignIn);
     assert!(error.message.raw().contains("AADSTS7000112"), "{error}");
 }
 
