@@ -45,8 +45,13 @@ pub(super) struct Batcher {
 struct Item {
     out: Outgoing,
     this: Try,
-    reply: oneshot::Sender<Result<Attempt, Obstacle>>,
+    /// What its batch was answered, where that settled nothing and it is asked for alone.
+    refused: Option<Exchange>,
+    reply: oneshot::Sender<Answered>,
 }
+
+/// What became of a read: the answer to its batch where that settled nothing, and the attempt that counts.
+type Answered = (Option<Exchange>, Result<Attempt, Obstacle>);
 
 #[derive(Deserialize)]
 struct Answers<'a> {
@@ -78,10 +83,10 @@ impl Batcher {
 
     /// Makes one attempt of a read, together with those that are asked for at the same time. What is sent goes on
     /// when one of the askers goes away, or is stopped.
-    pub(super) async fn submit(self: &Arc<Self>, out: Outgoing, this: Try) -> Result<Attempt, Obstacle> {
+    pub(super) async fn submit(self: &Arc<Self>, out: Outgoing, this: Try) -> Answered {
         let (reply, answer) = oneshot::channel();
         let stop = this.stop.clone();
-        let (full, first) = self.enqueue(Item { out, this, reply });
+        let (full, first) = self.enqueue(Item { out, this, refused: None, reply });
         if let Some(items) = full {
             let batcher = Arc::clone(self);
             drop(tokio::spawn(async move { batcher.send(items).await }));
@@ -95,8 +100,8 @@ impl Batcher {
         }
         tokio::select! {
             biased;
-            answer = answer => answer.unwrap_or(Err(Obstacle::Interrupted)),
-            () = stop.wait() => Err(Obstacle::Interrupted),
+            answer = answer => answer.unwrap_or((None, Err(Obstacle::Interrupted))),
+            () = stop.wait() => (None, Err(Obstacle::Interrupted)),
         }
     }
 
@@ -143,11 +148,11 @@ impl Batcher {
             // The batch as such was refused: each read alone has an answer of its own.
             ExchangeOutcome::NotFound | ExchangeOutcome::Rejected => {
                 drop(place);
-                self.send_plain(items).await;
+                self.send_plain(refused(items, &outer)).await;
             }
             ExchangeOutcome::Denied if outer.exchange.status == Some(403) => {
                 drop(place);
-                self.send_plain(items).await;
+                self.send_plain(refused(items, &outer)).await;
             }
             _ => {
                 for item in items {
@@ -172,12 +177,13 @@ impl Batcher {
         let answers: Option<Answers<'_>> = serde_json::from_slice(&outer.exchange.body).ok();
         let mut parts = by_id(answers.map(|answers| answers.responses).unwrap_or_default());
         let mut challenged = Vec::new();
-        for (number, item) in (1..).zip(items) {
+        for (number, mut item) in (1..).zip(items) {
             let attempt = match parts.remove(&id_of(number)).flatten() {
                 Some(part) => self.part(outer, &item, &part),
                 None => lost(outer, &item),
             };
             if attempt.exchange.outcome == ExchangeOutcome::Denied && demanded(&attempt.exchange).is_some() {
+                item.refused = Some(attempt.exchange);
                 challenged.push(item);
             } else {
                 item.answer(Ok(attempt));
@@ -216,7 +222,7 @@ async fn send_one(wire: Arc<Wire>, item: Item) {
 impl Item {
     fn answer(self, attempt: Result<Attempt, Obstacle>) {
         // The asker may have gone away meanwhile.
-        drop(self.reply.send(attempt));
+        drop(self.reply.send((self.refused, attempt)));
     }
 }
 
@@ -307,6 +313,12 @@ fn share(outer: &Attempt, item: &Item) -> Attempt {
         ..frame(&outer.exchange, item)
     };
     Attempt { exchange, fault: outer.fault.clone(), ..*outer }
+}
+
+/// The reads of a batch that was refused as such, each with that answer.
+fn refused(items: Vec<Item>, outer: &Attempt) -> Vec<Item> {
+    let with = |item: Item| Item { refused: Some(share(outer, &item).exchange), ..item };
+    items.into_iter().map(with).collect()
 }
 
 /// A read that the answer to its batch leaves out.

@@ -326,7 +326,11 @@ impl Reader {
         let stop = self.stop.clone();
         let this = Try { id: self.core.wire.request_id(), number, deadline, patient, stop };
         if ask.batch && self.core.batcher.is_on() {
-            self.core.batcher.submit(ask.out.clone(), this).await
+            let (refused, attempt) = self.core.batcher.submit(ask.out.clone(), this).await;
+            if let (Some(trace), Some(refused)) = (&self.trace, refused) {
+                trace.push(refused);
+            }
+            attempt
         } else {
             self.core.wire.attempt(&ask.out, &this).await
         }

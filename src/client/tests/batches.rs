@@ -209,11 +209,15 @@ async fn a_refused_batch_says_nothing_about_its_reads() {
         tenant.mount("/v1.0/users/a", |_| json_answer(200, &json!({}))).await;
         let gone = json!({"error": {"code": "Request_ResourceNotFound"}});
         tenant.mount("/v1.0/users/b", move |_| json_answer(404, &gone)).await;
-        let reader = tenant.open(tenant.options()).await.reader();
+        let (reader, trace) = tenant.open(tenant.options()).await.reader().traced();
         let answers = together(&reader, &["a", "b"]).await;
         assert!(answers[0].is_ok(), "{status}");
         assert_eq!(answers[1].as_ref().unwrap_err().kind, ReadErrorKind::NotFound);
         assert_eq!(tenant.requests().await.len(), 3, "{status}");
+        // The evidence tells of the batch, too, once for each read.
+        let mut statuses: Vec<_> = trace.take().iter().map(|it| (it.batch.is_some(), it.status.unwrap())).collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [(false, 200), (false, 404), (true, status), (true, status)]);
     }
 }
 
