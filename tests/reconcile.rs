@@ -251,6 +251,35 @@ async fn a_person_is_known_by_their_own_id_and_an_application_by_its_principal()
 }
 
 #[tokio::test]
+async fn who_took_a_run_up_again_is_us_too() {
+    let (_world, ran) = run().await;
+    let mut history = ran.history();
+    let mut other = history.header.identity.clone();
+    (other.app_id, other.object_id) = ("anew".to_owned(), "new-principal".to_owned());
+    let mut log = rows(&history);
+    (log[1]["AppId"], log[1]["ServicePrincipalId"]) = (json!(other.app_id), json!(other.object_id));
+    let of_log =
+        |found: &Reconciliation| found.not_shown.iter().filter(|it| it.source == Source::GraphActivityLog).count();
+    let found = compare(&history, &[], Some(&log), later(&history, DAY));
+    assert_eq!(of_log(&found), 1, "nobody told that it was us: {found:#?}");
+
+    let mut line = history.lines[0].clone();
+    let identity = Some(Box::new(other));
+    line.record = Record::Resumed { records: 1, torn: None, by: "x".to_owned(), identity, continues: None };
+    history.lines.insert(1, line);
+    let mut beside = log[1].clone();
+    beside["ClientRequestId"] = json!("beside");
+    log.push(beside);
+    let found = compare(&history, &[], Some(&log), later(&history, DAY));
+    assert_eq!((of_log(&found), found.not_ours.len()), (0, 1), "{found:#?}");
+    assert!([&found.kql, &found.kql_exchange].iter().all(|it| it.contains("new-principal")), "{}", found.kql);
+    assert!(found.kql.contains(&format!(
+        "where (ServicePrincipalId == \"{}\" or ServicePrincipalId == \"new-principal\") and",
+        history.header.identity.object_id
+    )));
+}
+
+#[tokio::test]
 async fn a_tenant_whose_clock_is_ahead_is_looked_at_by_its_own_time() {
     let ahead = jiff::Timestamp::now().checked_add(SignedDuration::from_mins(40)).unwrap();
     let scenario = mock_server::Scenario::builtin("aitm").unwrap();

@@ -175,6 +175,19 @@ impl History {
 }
 
 impl History {
+    /// Who made the changes, to the tenant: whoever began the run, and others who took it up again.
+    pub fn identities(&self) -> Vec<&Identity> {
+        let mut all = vec![&self.header.identity];
+        for line in &self.lines {
+            if let Record::Resumed { identity: Some(us), .. } = &line.record
+                && !all.iter().any(|known| us.is_same_as(known))
+            {
+                all.push(us);
+            }
+        }
+        all
+    }
+
     /// Changes with a call of which the lines do not say how it ended: they are cut off in the middle of it.
     pub fn under_way(&self) -> BTreeSet<&str> {
         let mut open = BTreeSet::new();

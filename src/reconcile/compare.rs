@@ -49,7 +49,7 @@ pub struct Shown<'a> {
 /// Compares a run with the tenant's records; `now` is the time at which they were read. `others` are runs whose changes may
 /// lie in the same minutes, under the same identity: what they did is no news.
 pub fn reconcile(history: &History, others: &[History], shown: Shown<'_>, now: Timestamp) -> Reconciliation {
-    let us = &history.header.identity;
+    let us = history.identities();
     let (made, known) = (made(history), others.iter().flat_map(made).collect::<Vec<_>>());
     let mut found = Reconciliation {
         run: history.header.run_id.clone(),
@@ -69,17 +69,17 @@ pub fn reconcile(history: &History, others: &[History], shown: Shown<'_>, now: T
     let (mut missing, mut compared) = (Vec::new(), BTreeSet::new());
     if let Some(entries) = shown.entries {
         found.sources.push(Source::DirectoryAudits);
-        missing.extend(audits(&at_graph, &known_graph, entries, us, &mut found));
+        missing.extend(audits(&at_graph, &known_graph, entries, &us, &mut found));
         compared.extend(at_graph.iter().map(|made| made.seq));
     }
     if let Some(rows) = shown.rows {
         found.sources.push(Source::GraphActivityLog);
-        missing.extend(requests(&at_graph, &known_graph, rows, us, &mut found));
+        missing.extend(requests(&at_graph, &known_graph, rows, &us, &mut found));
         compared.extend(at_graph.iter().map(|made| made.seq));
     }
     if let Some(log) = shown.unified {
         found.sources.push(Source::UnifiedAuditLog);
-        missing.extend(mailboxes::compare(&at_exchange, &known_exchange, log, us, &mut found));
+        missing.extend(mailboxes::compare(&at_exchange, &known_exchange, log, &us, &mut found));
         found.gaps.extend(log.gap.iter().map(|reason| Gap::new(Source::UnifiedAuditLog, reason)));
         compared.extend(at_exchange.iter().map(|made| made.seq));
     }
@@ -191,11 +191,12 @@ fn audits<'a, 'b>(
     calls: &'b [&'a Made<'a>],
     known: &[&Made<'_>],
     entries: &[AuditEntry],
-    us: &Identity,
+    us: &[&Identity],
     found: &mut Reconciliation,
 ) -> Vec<(Source, &'b Made<'a>)> {
     let window = found.window;
-    let ours = entries.iter().filter(|entry| entry.is_by(us) && window.holds(entry.activity_date_time));
+    let ours =
+        entries.iter().filter(|entry| us.iter().any(|us| entry.is_by(us)) && window.holds(entry.activity_date_time));
     let ours: Vec<&AuditEntry> = ours.collect();
     let mut taken = BTreeSet::new();
     let mut told: BTreeSet<(*const Made<'_>, &str)> = BTreeSet::new();
@@ -246,12 +247,13 @@ fn requests<'a, 'b>(
     calls: &'b [&'a Made<'a>],
     known: &[&Made<'_>],
     rows: &[LogRow],
-    us: &Identity,
+    us: &[&Identity],
     found: &mut Reconciliation,
 ) -> Vec<(Source, &'b Made<'a>)> {
     let window = found.window;
     let in_time = |row: &LogRow| row.time_generated.is_none_or(|at| window.holds(at));
-    let ours: Vec<&LogRow> = rows.iter().filter(|row| row.is_by(us) && row.changes() && in_time(row)).collect();
+    let ours: Vec<&LogRow> =
+        rows.iter().filter(|row| us.iter().any(|us| row.is_by(us)) && row.changes() && in_time(row)).collect();
     let shown: BTreeSet<&str> =
         ours.iter().filter(|row| row.is_done()).filter_map(|row| row.client_request_id.as_deref()).collect();
     let known: BTreeSet<&String> = calls.iter().chain(known).flat_map(|call| &call.attempts).collect();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     journal::{History, Record},
-    model::IdentityKind,
+    model::{Identity, IdentityKind},
     reconcile::Window,
 };
 
@@ -12,11 +12,13 @@ use crate::{
 /// journal knows marked. A `$batch` is only an envelope: its items have rows of their own.
 pub fn query(history: &History) -> String {
     let Window { from, until } = Window::of(history);
-    let us = &history.header.identity;
-    let column = match us.kind {
-        IdentityKind::Application => "ServicePrincipalId",
-        IdentityKind::User => "UserId",
-    };
+    let who = either(history, |us| {
+        let column = match us.kind {
+            IdentityKind::Application => "ServicePrincipalId",
+            IdentityKind::User => "UserId",
+        };
+        format!("{column} == {}", quoted(&us.object_id))
+    });
     let mut ids = BTreeSet::new();
     for line in &history.lines {
         if let Record::Intent { client_request_id, .. } = &line.record {
@@ -30,31 +32,36 @@ pub fn query(history: &History) -> String {
     let ids: Vec<String> = ids.into_iter().map(quoted).collect();
     format!(
         "let ours = dynamic([{}]);\nMicrosoftGraphActivityLogs\n| where TimeGenerated between (datetime({from}) .. \
-         datetime({until}))\n| where {column} == {} and RequestMethod !in (\"GET\", \"HEAD\", \"OPTIONS\")\n| where \
+         datetime({until}))\n| where ({who}) and RequestMethod !in (\"GET\", \"HEAD\", \"OPTIONS\")\n| where \
          RequestUri !endswith \"/$batch\"\n| extend InJournal = ClientRequestId in (ours)\n| project TimeGenerated, \
          InJournal, ClientRequestId, RequestId, RequestMethod, RequestUri, ResponseStatusCode, IPAddress\n| order by \
          TimeGenerated asc",
-        ids.join(", "),
-        quoted(&us.object_id)
+        ids.join(", ")
     )
+}
+
+/// What a row of ours looks like: a run may have been taken up again by somebody else.
+fn either(history: &History, of: impl Fn(&Identity) -> String) -> String {
+    history.identities().into_iter().map(of).collect::<Vec<_>>().join(" or ")
 }
 
 /// A query over `OfficeActivity`, where Sentinel keeps the unified audit log: all that our identity did in Exchange in the
 /// time of the run.
 pub fn exchange(history: &History) -> String {
     let Window { from, until } = Window::of(history);
-    let us = &history.header.identity;
-    let object = quoted(&us.object_id);
-    let who = match us.kind {
-        IdentityKind::Application => {
-            let (app, principal) = (quoted(&us.app_id), quoted(&format!("ServicePrincipal_{}", us.object_id)));
-            format!("AppId == {app} or ClientAppId == {app} or UserKey == {object} or UserId == {principal}")
+    let who = either(history, |us| {
+        let object = quoted(&us.object_id);
+        match us.kind {
+            IdentityKind::Application => {
+                let (app, principal) = (quoted(&us.app_id), quoted(&format!("ServicePrincipal_{}", us.object_id)));
+                format!("AppId == {app} or ClientAppId == {app} or UserKey == {object} or UserId == {principal}")
+            }
+            IdentityKind::User => {
+                let name = us.user_principal_name.as_deref().map(|name| format!("UserId =~ {} or ", quoted(name)));
+                format!("{}UserKey == {object}", name.unwrap_or_default())
+            }
         }
-        IdentityKind::User => {
-            let name = us.user_principal_name.as_deref().map(|name| format!("UserId =~ {} or ", quoted(name)));
-            format!("{}UserKey == {object}", name.unwrap_or_default())
-        }
-    };
+    });
     format!(
         "OfficeActivity\n| where TimeGenerated between (datetime({from}) .. datetime({until}))\n| where OfficeWorkload == \
          \"Exchange\" and ({who})\n| project TimeGenerated, Operation, OfficeObjectId, Parameters, UserId, ClientIP, \

@@ -20,12 +20,12 @@ pub(super) fn compare<'a, 'b>(
     calls: &'b [&'a Made<'a>],
     known: &[&Made<'_>],
     log: &UnifiedLog,
-    us: &Identity,
+    us: &[&Identity],
     found: &mut Reconciliation,
 ) -> Vec<(Source, &'b Made<'a>)> {
     let window = found.window;
     let ours: Vec<&UnifiedRecord> =
-        log.records.iter().filter(|record| record.is_by(us) && window.holds(record.at)).collect();
+        log.records.iter().filter(|record| us.iter().any(|us| record.is_by(us)) && window.holds(record.at)).collect();
     let mut taken = BTreeSet::new();
     let mut missing = Vec::new();
     for call in calls.iter().filter(|call| call.is_expected()) {

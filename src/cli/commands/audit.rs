@@ -14,7 +14,7 @@ use crate::{
         self, AllowedSigners, ClockOffset, Handling, Line, Mode, Record, StampRoots, Subject, Trust, Verdict,
         Verification, Vkey, verify::Code,
     },
-    model::json_for_terminal,
+    model::{Untrusted, json_for_terminal},
 };
 
 pub(crate) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Failure> {
@@ -150,10 +150,10 @@ pub(crate) fn show(context: &Context, args: &RunRef) -> Result<Exit, Failure> {
     let header = &history.header;
     context.out.data(&history.lines, || {
         let mut out = format!(
-            "run {} on tenant {} by application {} as {}@{}",
-            header.run_id,
-            header.tenant_id,
-            header.identity.app_id,
+            "run {} on tenant {} by {} as {}@{}",
+            Untrusted::from(header.run_id.as_str()).line(),
+            Untrusted::from(header.tenant_id.as_str()).line(),
+            header.identity.who(),
             json_for_terminal(&header.os_user),
             json_for_terminal(&header.host)
         );

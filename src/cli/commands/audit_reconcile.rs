@@ -49,11 +49,11 @@ pub(crate) async fn run(context: &Context, args: &ReconcileArgs) -> Result<Exit,
 /// The other runs of the case under the same identity, whose changes may lie in the same minutes. One that cannot be read
 /// explains nothing.
 fn neighbours(run: &Path, history: &History) -> Vec<History> {
-    let (window, header) = (Window::of(history), &history.header);
+    let (window, us) = (Window::of(history), history.identities());
     let is_near = |other: &History| {
-        let (of, there) = (&other.header, Window::of(other));
-        of.run_id != header.run_id
-            && of.identity.object_id == header.identity.object_id
+        let there = Window::of(other);
+        other.header.run_id != history.header.run_id
+            && other.identities().iter().any(|it| us.iter().any(|us| us.object_id == it.object_id))
             && there.from <= window.until
             && window.from <= there.until
     };
