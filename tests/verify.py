@@ -65,6 +65,18 @@ def load(data, form=None):
     return value
 
 
+def members(text):
+    """The members of an object, each value with the bytes that it is written in."""
+    gap, decode = re.compile(r"[\s,:]*"), json.JSONDecoder().raw_decode
+    at = gap.match(text, text.index("{") + 1).end()
+    while text[at] != "}":
+        key, at = decode(text, at)
+        begin = gap.match(text, at).end()
+        at = decode(text, begin)[1]
+        yield key, text[begin:at].encode()
+        at = gap.match(text, at).end()
+
+
 def fits(value, want):
     """Whether a value has the form that a schema asks for: as much of JSON Schema as the file uses."""
     if isinstance(want, bool):
@@ -242,11 +254,12 @@ def is_torn(path):
 
 def planned(data):
     """The plan's digest, the plan, and what each of its changes is to send."""
-    file, text = load(data), data.decode()
-    begin = re.search(r'"plan"\s*:\s*', text).end()
-    plan, end = json.JSONDecoder().raw_decode(text, begin)
-    assert set(file) == {"digest", "plan"} and file["plan"] == plan, "not a plan"
-    assert file["digest"] == "sha256:" + hexsha(text[begin:end].encode()), "the plan is not the one of its digest"
+    file, texts = load(data), dict(members(data.decode()))
+    plan, reads = file["plan"], None if file.get("reads") is None else texts["reads"]
+    assert {"digest", "plan"} <= set(file) <= {"digest", "plan", "reads"}, "not a plan"
+    assert file["digest"] == "sha256:" + hexsha(texts["plan"]), "the plan is not the one of its digest"
+    told = None if plan.get("reads") is None else plan["reads"]["sha256"]
+    assert hexsha(reads) == told, "other reads than those of the plan"
     items = [item for stage in plan["stages"] for step in stage["steps"] for item in step["items"]]
     changes = [item.get("change") or item.get("already") for item in items]
     assert isinstance(plan["tenant_id"], str) and isinstance(plan["recipients"], list), "not a plan"

@@ -84,7 +84,7 @@ impl Prepared {
         connected: &Connected,
         choose: impl FnOnce(&Discovery) -> Result<Picks, Failure>,
     ) -> Result<PlanFile, Failure> {
-        let reader = connected.session.reader();
+        let (reader, trace) = connected.session.reader().traced();
         let wait = progress::wait("reading the tenant");
         let discovery = Discovery::run(&self.bound, REGISTRY, &reader).await;
         drop(wait);
@@ -105,7 +105,7 @@ impl Prepared {
         for guard in self.overrides.guards().filter(|guard| !plan.overrides.iter().any(|it| it.guard == guard.name())) {
             context.out.say(&format!("nothing in this plan needs the override of guard {}", guard.name()));
         }
-        PlanFile::freeze(plan).or_fail(Exit::CouldNotRun)
+        PlanFile::freeze_with(plan, &trace.take()).or_fail(Exit::CouldNotRun)
     }
 }
 

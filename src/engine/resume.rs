@@ -48,7 +48,7 @@ pub struct Undecided {
 /// # Errors
 /// When the record cannot be written.
 pub async fn take_up(
-    approved: Approved,
+    mut approved: Approved,
     deps: Deps,
     options: Options,
     history: &History,
@@ -64,7 +64,7 @@ pub async fn take_up(
     };
     deps.journal.append(record, Vec::new()).await?;
     if !history.lines.iter().any(|line| matches!(line.record, Record::Approved { .. })) {
-        approve(&approved, &deps.journal).await?;
+        approve(&mut approved, &deps.journal).await?;
     }
     let past = Past::of(history, &cuts(approved.plan(), deps.registry));
     let run = Arc::new(Run::new(approved, deps, options, past));
@@ -114,11 +114,13 @@ impl TakenUp {
         let run = &self.run;
         let unsent: Vec<&Change> = run.plan.changes().filter(|change| self.is_unsent(&change.id)).collect();
         let by = Applier { reader: &run.reader, protected, registry: run.registry };
-        let View { refusals, unseen, .. } = by.view(&run.plan, &unsent).await;
+        let View { refusals, unseen, reads, .. } = by.view(&run.plan, &unsent).await;
         if refusals.is_empty() {
+            run.journal.post(Record::Cleared { unseen: unseen.clone() }, reads)?;
             return Ok(Ready { run: self.run, unseen });
         }
-        run.record(Record::Interrupted { reason: format!("refused: {}", in_words(&refusals)) }).await?;
+        let record = Record::Interrupted { reason: format!("refused: {}", in_words(&refusals)) };
+        run.journal.append(record, reads).await?;
         Err(EngineError::Refused(refusals))
     }
 

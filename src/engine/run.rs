@@ -152,16 +152,17 @@ pub(crate) type Verifications = Mutex<JoinSet<Result<(), EngineError>>>;
 ///
 /// # Errors
 /// When the record cannot be written; then nothing more is sent.
-pub async fn run(approved: Approved, deps: Deps, options: Options) -> Result<Summary, EngineError> {
-    approve(&approved, &deps.journal).await?;
+pub async fn run(mut approved: Approved, deps: Deps, options: Options) -> Result<Summary, EngineError> {
+    approve(&mut approved, &deps.journal).await?;
     drive(Arc::new(Run::new(approved, deps, options, Past::default()))).await
 }
 
-pub(crate) async fn approve(approved: &Approved, journal: &Journal) -> Result<(), EngineError> {
+pub(crate) async fn approve(approved: &mut Approved, journal: &Journal) -> Result<(), EngineError> {
     let Decision { digest, by, how } = approved.decision().clone();
     let overrides = approved.plan().overrides.clone();
     let unseen = approved.unseen().to_vec();
-    journal.append(Record::Approved { digest, by, how, overrides, unseen }, Vec::new()).await?;
+    let record = Record::Approved { digest, by, how, overrides, unseen };
+    journal.append(record, approved.take_reads()).await?;
     Ok(())
 }
 

@@ -177,6 +177,11 @@ pub enum Record {
         #[serde(default)]
         unseen: Vec<Caveat>,
     },
+    /// The guards were asked again when the run was taken up, and refused nothing that is still to be sent.
+    Cleared {
+        /// What they could not see.
+        unseen: Vec<Caveat>,
+    },
     /// A stage began.
     StageStarted {
         /// Which.
@@ -341,6 +346,7 @@ impl Record {
         match self {
             Self::RunOpened { .. } => "run-opened",
             Self::Approved { .. } => "approved",
+            Self::Cleared { .. } => "cleared",
             Self::StageStarted { .. } => "stage-started",
             Self::StageEnded { .. } => "stage-ended",
             Self::Observed { .. } => "observed",

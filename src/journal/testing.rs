@@ -18,6 +18,8 @@ use crate::{
 
 pub(crate) const PLAYBOOK: &[u8] = b"schema: staunch/v1\nid: takeover\n";
 pub(crate) const USER: &str = "johanna@contoso.example";
+/// What was read for the plan.
+pub(crate) const READS: &str = r#"[{"head": {"method": "GET"}, "body": "{\"plan\": \"as it was\"}"}]"#;
 pub(crate) const TENANT: &str = "11111111-1111-4111-8111-111111111111";
 
 /// When the tests' incident is contained.
@@ -40,6 +42,7 @@ pub(crate) fn plan_for(recipients: &[&str]) -> Value {
         "tenant_id": TENANT,
         "recipients": recipients,
         "stages": [{"id": "cut", "steps": [{"id": "all", "items": items}]}],
+        "reads": {"count": 1, "sha256": sha256_hex(READS.as_bytes())},
     })
 }
 
@@ -57,7 +60,8 @@ fn planned(change: &str, intents: &[Record]) -> Value {
 
 /// `plan.json` around a plan.
 pub(crate) fn plan_file(plan: &Value) -> Vec<u8> {
-    format!(r#"{{"digest":"{}","plan":{plan}}}"#, plan_digest(plan)).into_bytes()
+    let reads = if plan["reads"].is_null() { String::new() } else { format!(r#","reads":{READS}"#) };
+    format!(r#"{{"digest":"{}","plan":{plan}{reads}}}"#, plan_digest(plan)).into_bytes()
 }
 
 pub(crate) fn plan_digest(plan: &Value) -> String {

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     journal::{Approval, History, Record},
-    model::{Caveat, Identity, Refusal},
+    model::{Caveat, Exchange, Identity, Refusal},
     plan::{Cleared, Plan, PlanFile},
 };
 
@@ -84,6 +84,7 @@ pub struct Approved {
     file: PlanFile,
     decision: Decision,
     unseen: Vec<Caveat>,
+    reads: Vec<Exchange>,
 }
 
 impl PlanFile {
@@ -117,7 +118,7 @@ impl Cleared {
         if decision.digest != file.digest() {
             return Err(PlanRefused::OtherDigest { approved: decision.digest, plan: file.digest().to_owned() });
         }
-        Ok(Approved { file, decision, unseen: view.unseen })
+        Ok(Approved { file, decision, unseen: view.unseen, reads: view.reads })
     }
 }
 
@@ -154,6 +155,11 @@ impl Approved {
         &self.unseen
     }
 
+    /// What the guards read when it was approved; it stands in the record once.
+    pub(crate) fn take_reads(&mut self) -> Vec<Exchange> {
+        std::mem::take(&mut self.reads)
+    }
+
     /// The approval that a journal holds: after a crash the plan goes on without being asked about again. None when
     /// the run died before its approval was on record, so that nothing was changed.
     pub fn resumed(file: PlanFile, history: &History) -> Option<Self> {
@@ -163,6 +169,6 @@ impl Approved {
             }
             _ => None,
         })?;
-        (decision.digest == file.digest()).then_some(Self { file, decision, unseen })
+        (decision.digest == file.digest()).then_some(Self { file, decision, unseen, reads: Vec::new() })
     }
 }

@@ -77,6 +77,7 @@ impl Discovery {
             caveats: Vec::new(),
             stages,
             handover: bound.handover.clone(),
+            reads: None,
         };
         number(&mut plan);
         builder.judge(&mut plan, &bound.limits);

@@ -4,7 +4,7 @@
 use crate::{
     action::Registry,
     client::Reader,
-    model::{Caveat, Change, Item, Meta, Preflight, Refusal},
+    model::{Caveat, Change, Exchange, Item, Meta, Preflight, Refusal},
     plan::{
         Accept, Mode, Overrides, Plan, PlanFile, PlanRefused, Protected,
         guards::{Facts, Guard, Guards, Subject, Totals},
@@ -38,6 +38,8 @@ pub(crate) struct View {
     pub(crate) refusals: Vec<Refusal>,
     /// What the guards could not see.
     pub(crate) unseen: Vec<Caveat>,
+    /// What was read for it.
+    pub(crate) reads: Vec<Exchange>,
     /// What is expected otherwise than the plan says, in words.
     doubts: Vec<String>,
 }
@@ -80,6 +82,7 @@ impl Applier<'_> {
     /// overridden.
     pub(crate) async fn view(self, plan: &Plan, changes: &[&Change]) -> View {
         let Self { reader, protected, registry } = self;
+        let (reader, trace) = &reader.traced();
         let known: Vec<(&Change, &'static Meta)> =
             changes.iter().filter_map(|change| Some((*change, registry.get(&change.action)?.meta()))).collect();
         let subjects: Vec<Subject<'_>> =
@@ -101,6 +104,7 @@ impl Applier<'_> {
         for (change, meta) in known {
             view.take(plan, change, meta, &guards, &judge);
         }
+        view.reads = trace.take();
         view
     }
 }

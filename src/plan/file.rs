@@ -2,11 +2,15 @@
 
 use std::{fs, io, io::Write as _, path::Path};
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use crate::plan::types::{FORMAT, Plan};
+use crate::{
+    model::Exchange,
+    plan::types::{FORMAT, Plan, PlanReads},
+};
 
 /// A plan and the digest that approval binds to.
 #[derive(Clone, Debug)]
@@ -39,6 +43,27 @@ struct Envelope<'a> {
     digest: String,
     #[serde(borrow)]
     plan: &'a RawValue,
+    /// Every exchange that the plan was made from, where it names them.
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    reads: Option<&'a RawValue>,
+}
+
+/// One exchange: as the record of a run keeps it, but in one place. A body that is no text is in Base64.
+#[derive(Serialize)]
+struct Read<'a> {
+    head: &'a Exchange,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+}
+
+impl<'a> Read<'a> {
+    fn of(exchange: &'a Exchange) -> Self {
+        let body = std::str::from_utf8(&exchange.body).ok();
+        let body_base64 = body.is_none().then(|| BASE64_STANDARD.encode(&exchange.body));
+        Self { head: exchange, body, body_base64 }
+    }
 }
 
 #[derive(Deserialize)]
@@ -52,11 +77,26 @@ impl PlanFile {
     /// # Errors
     /// When it cannot be written as JSON.
     pub fn freeze(plan: Plan) -> Result<Self, PlanFileError> {
-        let text = serde_json::to_string_pretty(&plan).map_err(PlanFileError::Shape)?;
+        Self::write(plan, None).map_err(PlanFileError::Shape)
+    }
+
+    /// As [`PlanFile::freeze`], with every exchange that the plan was made from: they stand in the same file, and the plan
+    /// holds their digest.
+    ///
+    /// # Errors
+    /// As [`PlanFile::freeze`].
+    pub fn freeze_with(mut plan: Plan, reads: &[Exchange]) -> Result<Self, PlanFileError> {
+        let all: Vec<Read<'_>> = reads.iter().map(Read::of).collect();
+        let raw = serde_json::value::to_raw_value(&all).map_err(PlanFileError::Shape)?;
+        plan.reads = Some(PlanReads { count: reads.len() as u64, sha256: hex(raw.get()) });
+        Self::write(plan, Some(&raw)).map_err(PlanFileError::Shape)
+    }
+
+    fn write(plan: Plan, reads: Option<&RawValue>) -> Result<Self, serde_json::Error> {
+        let text = serde_json::to_string_pretty(&plan)?;
         let digest = digest(&text);
-        let raw = RawValue::from_string(text).map_err(PlanFileError::Shape)?;
-        let mut bytes =
-            serde_json::to_vec(&Envelope { digest: digest.clone(), plan: &raw }).map_err(PlanFileError::Shape)?;
+        let raw = RawValue::from_string(text)?;
+        let mut bytes = serde_json::to_vec(&Envelope { digest: digest.clone(), plan: &raw, reads })?;
         bytes.push(b'\n');
         Ok(Self { bytes, digest, plan })
     }
@@ -74,7 +114,10 @@ impl PlanFile {
         if versioned.format != FORMAT {
             return Err(PlanFileError::Format(versioned.format));
         }
-        let plan = serde_json::from_str(envelope.plan.get()).map_err(PlanFileError::Shape)?;
+        let plan: Plan = serde_json::from_str(envelope.plan.get()).map_err(PlanFileError::Shape)?;
+        if envelope.reads.map(|reads| hex(reads.get())) != plan.reads.as_ref().map(|reads| reads.sha256.clone()) {
+            return Err(PlanFileError::Edited);
+        }
         let digest = envelope.digest;
         Ok(Self { bytes, digest, plan })
     }
@@ -118,7 +161,9 @@ impl PlanFile {
 }
 
 fn digest(text: &str) -> String {
-    let hash = Sha256::digest(text.as_bytes());
-    let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", hex(text))
+}
+
+fn hex(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }

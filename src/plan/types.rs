@@ -82,6 +82,19 @@ pub struct Plan {
     pub stages: Vec<PlanStage>,
     /// What is left for people.
     pub handover: Vec<Handover>,
+    /// What was read for it, which stands beside it in its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reads: Option<PlanReads>,
+}
+
+/// The exchanges that a plan was made from. Approving the plan approves what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanReads {
+    /// How many.
+    pub count: u64,
+    /// SHA-256 of the bytes of the value of `reads` in the plan's file.
+    pub sha256: String,
 }
 
 /// A stage: its steps go at once.

@@ -112,6 +112,7 @@ pub async fn undo(
         caveats: Vec::new(),
         stages,
         handover: Vec::new(),
+        reads: None,
         ..file.plan().clone()
     };
     number(&mut plan);

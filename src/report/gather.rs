@@ -88,6 +88,9 @@ impl Facts {
                 let (by, digest, overrides) = (by.clone(), digest.clone(), overrides.clone());
                 self.approvals.push(Approver { seq, by, how: *how, digest, overrides });
             }
+            Record::Cleared { unseen } => {
+                self.blind_spots.extend(unseen.iter().map(|it| Spot { seq: Some(seq), text: it.text.clone() }));
+            }
             Record::Resumed { by, identity, .. } => {
                 self.interrupted = None;
                 let identity = identity.as_deref().cloned();

@@ -1,6 +1,6 @@
 //! The record of a run on the command line: the key that is shown, what it proves, and the exit codes.
 
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use mock_server::faults::{Effect, Fault, Match};
 use serde_json::Value;
@@ -250,4 +250,41 @@ fn the_run_is_exported_for_other_programs_and_noted_times_are_held_against_it() 
         "{\"message\":\"m\",\"datetime\":\"2000-01-01T05:03:00\",\"timestamp_desc\":\"l\",\"kind\":\"effect\"}",
     );
     assert_eq!(lab.staunch(&["report", &run, "--as", "timesketch", "--noted", "noted"]).code, Some(2));
+}
+
+/// What the plan was made from, what the guards read, what was seen before and after, and what was sent.
+#[test]
+fn every_exchange_with_the_tenant_is_in_the_record_of_the_run() {
+    let lab = Lab::aitm();
+    let digest = lab.plan();
+    let planned = lab.tenant.requests().len();
+    let ended = lab.staunch(&["apply", "plan.json", "--approve", &digest]);
+    assert_eq!(ended.code, Some(0), "{}", ended.text());
+    let run = lab.path("case/runs").join(lab.run_id());
+    let file: Value = serde_json::from_slice(&fs::read(run.join("plan.json")).unwrap()).unwrap();
+    let reads = file["reads"].as_array().unwrap();
+    assert_eq!(file["plan"]["reads"]["count"], reads.len());
+    let id = |head: &Value| head["client_request_id"].as_str().unwrap().to_owned();
+    let mut known: BTreeMap<String, String> =
+        reads.iter().map(|read| (id(&read["head"]), read["body"].as_str().unwrap().to_owned())).collect();
+    for entry in fs::read_dir(run.join("evidence")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|it| it == "head") {
+            let body = fs::read_to_string(path.with_extension("body")).unwrap();
+            known.insert(id(&serde_json::from_slice(&fs::read(&path).unwrap()).unwrap()), body);
+        }
+    }
+    let asked = lab.tenant.requests();
+    assert!(planned > 10 && asked.len() > planned + 20, "{planned}, {}", asked.len());
+    let tenant = asked.iter().filter(|request| !request.path.ends_with("/token") && request.path != "/v1.0/$batch");
+    let lost: Vec<_> =
+        tenant.filter(|it| !it.client_request_id.as_ref().is_some_and(|id| known.contains_key(id))).collect();
+    assert!(lost.is_empty(), "{lost:#?}");
+    assert!(known.values().any(|body| body.contains("accountEnabled")), "the bytes stand there, too");
+
+    // What it was made from cannot be changed behind the approval.
+    let edited = fs::read_to_string(lab.path("plan.json")).unwrap().replacen("\"body\":\"{", "\"body\":\"{ ", 1);
+    lab.write("other.json", &edited);
+    let refused = lab.staunch(&["apply", "other.json", "--approve", &digest]);
+    assert!(refused.code == Some(3) && refused.stderr.contains("edited after it was made"), "{}", refused.text());
 }

@@ -177,6 +177,10 @@ pub(super) fn sentence(line: &Line) -> String {
             let more = overridden.chain(unseen.iter().map(|it| format!("; guards blind: {}", it.text)));
             format!("plan {digest} approved by {by} ({how:?}){}", more.collect::<String>())
         }
+        Record::Cleared { unseen } => {
+            let blind = unseen.iter().map(|it| format!("; guards blind: {}", it.text));
+            format!("the guards refuse nothing{}", blind.collect::<String>())
+        }
         Record::StageStarted { stage } => format!("stage {stage} began"),
         Record::StageEnded { stage } => format!("stage {stage} was sent"),
         Record::Observed { change, error: Some(error), .. } => format!("{change} could not be read: {error}"),

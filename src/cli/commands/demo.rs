@@ -92,11 +92,11 @@ fn verify(context: &Context, run: &str, key: String) -> Result<(), Failure> {
 
 async fn undo(context: &Context, approver: &Approver<'_>, run: &str) -> Result<(), Failure> {
     let history = History::load(&runs::find(context, run)?).or_fail(Exit::NotVerified)?;
-    let reader = approver.connected.session.reader();
+    let (reader, trace) = approver.connected.session.reader().traced();
     let (protected, overrides) = (&approver.connected.protected, &Overrides::default());
     let with = UndoRecipe { now: context.clock.now(), protected, overrides };
     let plan = plan::undo(&history, REGISTRY, &reader, &with).await.or_fail(Exit::CouldNotRun)?;
-    let file = PlanFile::freeze(plan).or_fail(Exit::CouldNotRun)?;
+    let file = PlanFile::freeze_with(plan, &trace.take()).or_fail(Exit::CouldNotRun)?;
     context.out.say(&plan::terminal(&file));
     apply(approver, file).await.map(drop)
 }

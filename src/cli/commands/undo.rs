@@ -24,11 +24,12 @@ pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failu
     let overrides = planning::overrides(&args.overriding)?;
     let wait = progress::wait("reading the tenant");
     let with = UndoRecipe { now: context.clock.now(), protected: &connected.protected, overrides: &overrides };
-    let plan = plan::undo(&history, REGISTRY, &connected.session.reader(), &with).await;
+    let (reader, trace) = connected.session.reader().traced();
+    let plan = plan::undo(&history, REGISTRY, &reader, &with).await;
     drop(wait);
     let mut plan = plan.or_fail(Exit::Refused)?;
     runs::CutOff::guard(&context.global.case, &overrides, &mut plan);
-    let file = PlanFile::freeze(plan).or_fail(Exit::CouldNotRun)?;
+    let file = PlanFile::freeze_with(plan, &trace.take()).or_fail(Exit::CouldNotRun)?;
     if let Some(path) = &args.out {
         file.save(path).or_fail(Exit::CouldNotRun)?;
         super::plan::show(context, &file)?;

@@ -21,13 +21,15 @@ pub(super) struct Plan {
     changes: BTreeMap<String, Vec<Value>>,
 }
 
-/// `plan.json`: a plan, and the digest of exactly these bytes.
+/// `plan.json`: a plan, the digest of exactly these bytes, and what was read for it, of which the plan holds the digest.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Envelope<'a> {
     digest: String,
     #[serde(borrow)]
     plan: &'a RawValue,
+    #[serde(borrow)]
+    reads: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +37,12 @@ struct Body {
     tenant_id: String,
     recipients: Vec<String>,
     stages: Vec<Stage>,
+    reads: Option<Reads>,
+}
+
+#[derive(Deserialize)]
+struct Reads {
+    sha256: String,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +85,9 @@ impl Plan {
             parsed.inspect_err(|error| found.file(Code::PlanEdited, PLAN, shown(&error.to_string()))).ok()?;
         if envelope.digest != format!("sha256:{}", sha256_hex(envelope.plan.get().as_bytes())) {
             found.file(Code::PlanEdited, PLAN, "its digest is not that of the plan inside it");
+        }
+        if envelope.reads.map(|reads| sha256_hex(reads.get().as_bytes())) != body.reads.map(|reads| reads.sha256) {
+            found.file(Code::PlanEdited, PLAN, "what was read for it is not what the plan inside it says");
         }
         let items = body.stages.into_iter().flat_map(|stage| stage.steps).flat_map(|step| step.items);
         let changes = items.filter_map(|item| item.change.or(item.already)).map(|change| {

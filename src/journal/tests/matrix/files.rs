@@ -3,7 +3,7 @@
 use std::fs;
 
 use super::{Layer, Row, hold, row};
-use crate::journal::verify::Code;
+use crate::journal::{testing::READS, verify::Code};
 
 const BODY: &str = "evidence/000003-0-get-users.body";
 
@@ -104,18 +104,18 @@ fn exchanged() -> Vec<Row> {
             victim.edit_file("plan.json", "Account", "account");
         }),
         row("the plan edited, all digests of it anew", Layer::Files, &[Code::PlanEdited], |victim| {
-            let digest =
-                |victim: &super::Victim| crate::journal::sha256_hex(&fs::read(victim.path("plan.json")).unwrap());
-            let before = digest(victim);
-            victim.edit_file("plan.json", "Account", "account");
-            victim.edit_file("run.json", &before, &digest(victim));
-            let header = crate::journal::sha256_hex(&fs::read(victim.path("run.json")).unwrap());
-            let plan = digest(victim);
-            victim.edit_json(0, |line| {
-                line["record"]["header_sha256"] = header.into();
-                line["record"]["plan_sha256"] = plan.into();
-            });
-            victim.forge_own();
+            edit_plan(victim, "Account", "account");
+        }),
+        row(
+            "a read that the plan was made from edited, all digests of it anew",
+            Layer::Files,
+            &[Code::PlanEdited],
+            |victim| {
+                edit_plan(victim, "as it was", "as it is");
+            },
+        ),
+        row("what the plan was made from taken out", Layer::Files, &[Code::PlanEdited], |victim| {
+            edit_plan(victim, READS, "null");
         }),
         row("the playbook edited", Layer::Files, &[Code::PlaybookMismatch], |victim| {
             victim.edit_file("playbook.yaml", "takeover", "takeovar");
@@ -125,6 +125,20 @@ fn exchanged() -> Vec<Row> {
         row("the header removed", Layer::Files, &[Code::UnreadableFile], |victim| victim.remove("run.json")),
         row("the journal removed", Layer::Files, &[Code::UnreadableFile], |victim| victim.remove("journal.jsonl")),
     ]
+}
+
+/// Edits the plan's file, and makes header and line 0 name it as it is then.
+fn edit_plan(victim: &super::Victim, from: &str, to: &str) {
+    let digest = || crate::journal::sha256_hex(&fs::read(victim.path("plan.json")).unwrap());
+    let before = digest();
+    victim.edit_file("plan.json", from, to);
+    victim.edit_file("run.json", &before, &digest());
+    let header = crate::journal::sha256_hex(&fs::read(victim.path("run.json")).unwrap());
+    victim.edit_json(0, |line| {
+        line["record"]["header_sha256"] = header.into();
+        line["record"]["plan_sha256"] = digest().into();
+    });
+    victim.forge_own();
 }
 
 fn closed() -> Vec<Row> {
