@@ -76,6 +76,8 @@ pub enum Abort {
     No,
     /// The connection closes before the first byte of the answer.
     BeforeHead,
+    /// The first bytes of the status line arrive, then the connection closes.
+    MidHead,
     /// The head and half of the body arrive, then the connection closes.
     MidBody,
 }

@@ -65,6 +65,11 @@ impl Log {
         }
     }
 
+    /// How many entries were ever appended.
+    pub(crate) fn count(&self) -> u64 {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).next
+    }
+
     pub(crate) fn all(&self) -> Vec<LoggedRequest> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).kept.clone()
     }

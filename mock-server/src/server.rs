@@ -89,7 +89,7 @@ impl Tenant {
             request_id: trace.request_id.clone(),
             operation_id: batch_item.map_or(trace.request_id, |(operation, _)| operation.to_owned()),
             batch_item: batch_item.map(|(_, item)| item.to_owned()),
-            status: if response.abort == Abort::BeforeHead { 0 } else { response.status },
+            status: if matches!(response.abort, Abort::BeforeHead | Abort::MidHead) { 0 } else { response.status },
             mutated: facts.mutated,
         });
         response

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::random::Random;
+
 /// How the tenant answers where the service leaves it open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -77,6 +79,16 @@ pub struct Lag {
     pub audit: i64,
     /// To the registration report, which the service says is up to a day old.
     pub report: i64,
+    /// Whether only some of the replicas are late: a read meets one or the other, so that what was seen may be gone again.
+    pub flapping: bool,
+}
+
+impl Lag {
+    /// The lag that read number `read` meets.
+    pub(crate) fn of_read(self, read: u64) -> Self {
+        let on_time = self.flapping && Random::new(read).below(2) == 0;
+        if on_time { Self { audit: self.audit, ..Self::default() } } else { self }
+    }
 }
 
 impl Default for Settings {
@@ -98,5 +110,19 @@ impl Default for Settings {
             premium: true,
             managed_identity: ManagedIdentity::default(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Lag;
+
+    #[test]
+    fn a_flapping_replica_is_late_for_some_reads_and_not_for_others() {
+        let lag = Lag { object: 5, flapping: true, ..Lag::default() };
+        let met: Vec<i64> = (0..40).map(|read| lag.of_read(read).object).collect();
+        let turns = met.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        assert!(turns > 10 && met.contains(&0) && met.contains(&5), "{met:?}");
+        assert_eq!(Lag { object: 5, ..Lag::default() }.of_read(1).object, 5);
     }
 }

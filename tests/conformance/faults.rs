@@ -119,13 +119,18 @@ pub(crate) fn requests_of(call: &Call) -> Match {
     }
 }
 
+/// Whether it asks for a fresh token.
+fn is_challenge(effect: &Effect) -> bool {
+    matches!(effect, Effect::Unauthorized { challenge: true } | Effect::ForbiddenChallenge)
+}
+
 fn strike_writes(world: &World, file: &PlanFile, effect: &Effect, always: bool) {
     let mut struck = BTreeSet::new();
     for call in file.plan().changes().flat_map(|change| &change.calls) {
         let on = requests_of(call);
         let again = !struck.insert(format!("{on:?}"));
         // Two calls may look the same to a rule, and a second challenge for the same request is a refusal.
-        let enough = again && (always || matches!(effect, Effect::Unauthorized { challenge: true }));
+        let enough = again && (always || is_challenge(effect));
         if !enough {
             let times = if always { Times::Always } else { Times::Some { skip: 0, count: 1 } };
             world.tenant.faults().add(Fault { on, times, effect: effect.clone() });
@@ -206,8 +211,7 @@ async fn truthful(world: &World, calm: &Calm, ran: &Ran, what: &str) {
 fn strike_reads(world: &World, skip: &Reads, count: u64, effect: &Effect) {
     for (name, on) in reading() {
         // A second challenge to the same service is a refusal: of its cmdlets only one is met.
-        let challenge = matches!(effect, Effect::Unauthorized { challenge: true });
-        if count == 1 && challenge && !["GET", "Get-InboxRule"].contains(&name) {
+        if count == 1 && is_challenge(effect) && !["GET", "Get-InboxRule"].contains(&name) {
             continue;
         }
         let skip = skip.get(name).copied().unwrap_or_default();
@@ -241,7 +245,7 @@ async fn reads_meet_once(calm: &Calm, row: &Row) {
     world.tenant.faults().clear();
     strike_reads(&world, &Reads::new(), 1, &row.effect);
     let last = calm.reads[1].iter().map(|(name, count)| (*name, count.saturating_sub(1))).collect();
-    if !matches!(row.effect, Effect::Unauthorized { challenge: true }) {
+    if !is_challenge(&row.effect) {
         strike_reads(&world, &last, 1, &row.effect);
     }
     let ran = world.run(calm.file.clone()).await;

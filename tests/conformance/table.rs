@@ -27,10 +27,16 @@ kinds! {
     ThrottleDecimal => Effect::Throttle(RetryAfter::Decimal(_)),
     ThrottleDate => Effect::Throttle(RetryAfter::Date(_)),
     ThrottleText => Effect::Throttle(RetryAfter::Text(_)),
+    ThrottleScope => Effect::ThrottleScope { .. },
+    LimitPercentage => Effect::LimitPercentage(_),
+    UnavailableBefore => Effect::Unavailable { applied: false, .. },
+    UnavailableAfter => Effect::Unavailable { applied: true, .. },
     ServerErrorBefore => Effect::ServerError { applied: false, .. },
     ServerErrorAfter => Effect::ServerError { applied: true, .. },
     DropBefore => Effect::Drop { applied: false },
     DropAfter => Effect::Drop { applied: true },
+    DropMidHeadBefore => Effect::DropMidHead { applied: false },
+    DropMidHeadAfter => Effect::DropMidHead { applied: true },
     DropMidBody => Effect::DropMidBody,
     Delay => Effect::Delay(_),
     Slow => Effect::Slow(_),
@@ -39,8 +45,10 @@ kinds! {
     AnswerAfter => Effect::Answer { applied: true, .. },
     Unauthorized => Effect::Unauthorized { challenge: false },
     Challenge => Effect::Unauthorized { challenge: true },
+    ForbiddenChallenge => Effect::ForbiddenChallenge,
     Redirect => Effect::Redirect { .. },
     NextLink => Effect::NextLink(_),
+    NextLinkUserinfo => Effect::NextLinkUserinfo(_),
     NextLinkLoop => Effect::NextLinkLoop,
     GzipBomb => Effect::GzipBomb(_),
     Reverted => Effect::Reverted,
@@ -120,7 +128,19 @@ fn throttles() -> Vec<Row> {
     let of = |form| row(Effect::Throttle(form), (Write::Done, Write::Left), Read::AskedAgain, why);
     let longer = "an hour is longer than we ever wait: a read is given up, a write asks again sooner";
     let hour = row(Effect::Throttle(Seconds(3_600)), (Write::Done, Write::Left), Read::Error, longer);
-    forms.into_iter().map(of).chain([hour]).collect()
+    let scoped = |scope: &str, information: &str| {
+        let (scope, information) = (scope.to_owned(), information.to_owned());
+        row(Effect::ThrottleScope { scope, information, seconds: 7 }, (Write::Done, Write::Left), Read::AskedAgain, why)
+    };
+    let scopes = [
+        scoped("Tenant/Read/application/tenant", "ResourceUnitLimitExceeded"),
+        scoped("Tenant_Application/Write/application/tenant", "WriteLimitExceeded"),
+        scoped("Application/ReadWrite/application", "CPULimitExceeded"),
+    ];
+    let near = "a limit that is near changes the pace, not the outcome";
+    let share =
+        |share: &str| row(Effect::LimitPercentage(share.to_owned()), (Write::Done, Write::Done), Read::Whole, near);
+    forms.into_iter().map(of).chain([hour]).chain(scopes).chain(["0.9", "1.8", "much"].map(share)).collect()
 }
 
 fn server_errors() -> Vec<Row> {
@@ -130,7 +150,28 @@ fn server_errors() -> Vec<Row> {
         let (last, why) = if applied { (Write::Done, after) } else { (Write::Unknown, before) };
         row(Effect::ServerError { status, applied }, (Write::Done, last), Read::AskedAgain, why)
     };
-    [500, 502, 503, 504].into_iter().flat_map(|status| [of(status, false), of(status, true)]).collect()
+    let plain = [500, 502, 503, 504].into_iter().flat_map(|status| [of(status, false), of(status, true)]);
+    plain.chain(asked_to_wait()).collect()
+}
+
+/// A time to come back says that the service is busy; only with a 503 does it also say that nothing was done.
+fn asked_to_wait() -> Vec<Row> {
+    let rejected = "a 503 with a time to come back is said before anything is done: waited out, in the end left";
+    let nothing = "a gateway's 5xx with a time to come back proves nothing all the same";
+    let of = |status, applied, retry, last, why| {
+        row(Effect::Unavailable { status, applied, retry }, (Write::Done, last), Read::AskedAgain, why)
+    };
+    let seconds = || RetryAfter::Seconds(5);
+    vec![
+        of(503, false, seconds(), Write::Left, rejected),
+        of(503, false, RetryAfter::Decimal(2_128), Write::Left, rejected),
+        of(503, false, RetryAfter::Date(20), Write::Left, rejected),
+        of(503, true, RetryAfter::Absent, Write::Done, nothing),
+        of(500, false, seconds(), Write::Unknown, nothing),
+        of(502, true, seconds(), Write::Done, nothing),
+        of(504, false, seconds(), Write::Unknown, nothing),
+        of(504, true, RetryAfter::Date(20), Write::Done, nothing),
+    ]
 }
 
 fn lost() -> Vec<Row> {
@@ -144,6 +185,13 @@ fn lost() -> Vec<Row> {
             "no answer, no effect: sent again after reading back, in the end unknown",
         ),
         row(Effect::Drop { applied: true }, after, Read::AskedAgain, took_effect),
+        row(
+            Effect::DropMidHead { applied: false },
+            (Write::Done, Write::Unknown),
+            Read::AskedAgain,
+            "half a status line is no answer: sent again after reading back, in the end unknown",
+        ),
+        row(Effect::DropMidHead { applied: true }, after, Read::AskedAgain, took_effect),
         row(Effect::DropMidBody, after, Read::AskedAgain, took_effect),
         row(Effect::Truncate, after, Read::AskedAgain, took_effect),
         row(Effect::Delay(2), after, Read::Whole, "late is not wrong"),
@@ -168,6 +216,7 @@ fn answers() -> Vec<Row> {
             Read::Error,
             "Graph asks to wait and try again with this code",
         ),
+        row(graph(423, "Locked"), (Done, Left), Read::Error, "an object that is locked for now is asked for again"),
         row(graph(409, "Request_Conflict"), (Failed, Failed), Read::Error, said_no),
         row(graph(412, "ErrorIrresolvableConflict"), (Failed, Failed), Read::Error, said_no),
         row(html(403, false), (Failed, Failed), Read::Error, said_no),
@@ -188,6 +237,7 @@ fn tokens() -> Vec<Row> {
     vec![
         row(of(false), (Failed, Failed), Read::Error, fresh),
         row(of(true), (Done, Failed), Read::AskedAgain, challenge),
+        row(Effect::ForbiddenChallenge, (Done, Failed), Read::AskedAgain, challenge),
     ]
 }
 
@@ -201,6 +251,8 @@ fn links(foreign: &str) -> Vec<Row> {
     let why = "a link is followed to the service's own address only, and to none twice";
     rows.push(row(Effect::NextLink(foreign.to_owned()), unread, Read::Links, why));
     rows.push(row(Effect::NextLinkLoop, unread, Read::Links, why));
+    let host = foreign.trim_start_matches("http://").trim_end_matches('/');
+    rows.push(row(Effect::NextLinkUserinfo(host.to_owned()), unread, Read::Links, why));
     rows
 }
 

@@ -37,6 +37,26 @@ pub enum RetryAfter {
 pub enum Effect {
     /// 429.
     Throttle(RetryAfter),
+    /// 429 that says whose limit it is, and which.
+    ThrottleScope {
+        /// `x-ms-throttle-scope`, such as `Tenant/Read/<application>/<tenant>`.
+        scope: String,
+        /// `x-ms-throttle-information`, such as `ResourceUnitLimitExceeded`.
+        information: String,
+        /// `Retry-After`, in whole seconds.
+        seconds: u64,
+    },
+    /// The true answer, with this `x-ms-throttle-limit-percentage`: near a limit.
+    LimitPercentage(String),
+    /// A 5xx with a `Retry-After`, before or after the request took effect.
+    Unavailable {
+        /// The status.
+        status: u16,
+        /// Whether the request took effect.
+        applied: bool,
+        /// The header.
+        retry: RetryAfter,
+    },
     /// A 5xx, before or after the request took effect.
     ServerError {
         /// The status.
@@ -46,6 +66,11 @@ pub enum Effect {
     },
     /// The connection closes without an answer.
     Drop {
+        /// Whether the request took effect.
+        applied: bool,
+    },
+    /// The connection closes in the middle of the answer's status line.
+    DropMidHead {
         /// Whether the request took effect.
         applied: bool,
     },
@@ -73,6 +98,8 @@ pub enum Effect {
         /// Whether there is a challenge.
         challenge: bool,
     },
+    /// 403 with a claims challenge, as Graph answers insufficient claims too.
+    ForbiddenChallenge,
     /// A redirect.
     Redirect {
         /// The status.
@@ -82,6 +109,8 @@ pub enum Effect {
     },
     /// The true answer with this next link; its path and query are the request's where the link ends in a slash.
     NextLink(String),
+    /// The true answer with a next link to this host and port, with our own address before an `@` in front of it.
+    NextLinkUserinfo(String),
     /// The true answer with a next link to itself.
     NextLinkLoop,
     /// 200 with a gzip body that unpacks to so many bytes.
@@ -96,13 +125,24 @@ impl Effect {
     /// Whether the request reaches the tenant.
     pub(crate) fn applies(&self) -> bool {
         match self {
-            Self::ServerError { applied, .. } | Self::Drop { applied } | Self::Answer { applied, .. } => *applied,
-            Self::Throttle(_) | Self::Unauthorized { .. } | Self::Redirect { .. } | Self::GzipBomb(_) => false,
-            Self::DropMidBody
+            Self::ServerError { applied, .. }
+            | Self::Unavailable { applied, .. }
+            | Self::Drop { applied }
+            | Self::DropMidHead { applied }
+            | Self::Answer { applied, .. } => *applied,
+            Self::Throttle(_)
+            | Self::ThrottleScope { .. }
+            | Self::Unauthorized { .. }
+            | Self::ForbiddenChallenge
+            | Self::Redirect { .. }
+            | Self::GzipBomb(_) => false,
+            Self::LimitPercentage(_)
+            | Self::DropMidBody
             | Self::Delay(_)
             | Self::Slow(_)
             | Self::Truncate
             | Self::NextLink(_)
+            | Self::NextLinkUserinfo(_)
             | Self::NextLinkLoop
             | Self::Reverted
             | Self::PutBack => true,
@@ -114,8 +154,21 @@ impl Effect {
         let truth = truth.unwrap_or_default();
         match self {
             Self::Throttle(retry) => throttled(retry, now),
+            Self::ThrottleScope { scope, information, seconds } => {
+                let mut response = throttled(&RetryAfter::Seconds(*seconds), now);
+                response.set("x-ms-throttle-scope", scope);
+                response.set("x-ms-throttle-information", information);
+                response
+            }
+            Self::LimitPercentage(share) => {
+                let mut response = truth;
+                response.set("x-ms-throttle-limit-percentage", share);
+                response
+            }
+            Self::Unavailable { status, retry, .. } => asked_to_wait(server_error(*status), retry, now),
             Self::ServerError { status, .. } => server_error(*status),
             Self::Drop { .. } => Response { abort: Abort::BeforeHead, ..Response::default() },
+            Self::DropMidHead { .. } => Response { abort: Abort::MidHead, ..truth },
             Self::DropMidBody => Response { abort: Abort::MidBody, ..truth },
             Self::Delay(milliseconds) => Response { delay: Duration::from_millis(*milliseconds), ..truth },
             Self::Slow(milliseconds) => Response { pace: Duration::from_millis(*milliseconds), ..truth },
@@ -124,12 +177,17 @@ impl Effect {
                 Response::with_body(*status, content_type, body.clone().into_bytes())
             }
             Self::Unauthorized { challenge } => unauthorized(*challenge, now),
+            Self::ForbiddenChallenge => Response { status: 403, ..unauthorized(true, now) },
             Self::Redirect { status, location } => {
                 let mut response = Response::empty(*status);
                 response.set("location", location);
                 response
             }
             Self::NextLink(link) => relinked(truth, &foreign_link(link, request)),
+            Self::NextLinkUserinfo(host) => {
+                let target = format!("{}@{host}{}?{}", origin(request), request.path, request.query);
+                relinked(truth, &target)
+            }
             Self::NextLinkLoop => {
                 let target = format!("{}{}?{}", origin(request), request.path, request.query);
                 relinked(truth, target.trim_end_matches('?'))
@@ -205,7 +263,11 @@ fn throttled(retry: &RetryAfter, now: Timestamp) -> Response {
         "code": "TooManyRequests", "message": "Too many requests.",
         "innerError": {"code": "429", "status": "429"},
     }});
-    let mut response = Response::json(429, &body);
+    asked_to_wait(Response::json(429, &body), retry, now)
+}
+
+/// The answer with its `Retry-After`.
+fn asked_to_wait(mut response: Response, retry: &RetryAfter, now: Timestamp) -> Response {
     let text = match retry {
         RetryAfter::Absent => return response,
         RetryAfter::Seconds(seconds) => seconds.to_string(),
@@ -242,6 +304,40 @@ mod tests {
         assert_eq!(header(RetryAfter::Decimal(2128)).as_deref(), Some("2.128"));
         assert_eq!(header(RetryAfter::Date(10)).as_deref(), Some("Tue, 12 Dec 2023 13:50:27 GMT"));
         assert_eq!(header(RetryAfter::Text("soon".to_owned())).as_deref(), Some("soon"));
+    }
+
+    #[test]
+    fn a_5xx_may_ask_to_wait_and_a_429_may_say_whose_limit_it_is() {
+        let (request, now) = (Request::new("GET", "/v1.0/users"), "2023-12-12T13:50:17Z".parse().unwrap());
+        let busy = Effect::Unavailable { status: 503, applied: false, retry: RetryAfter::Seconds(7) };
+        let answer = busy.answer(&request, None, now);
+        assert_eq!((answer.status, answer.get_header("retry-after"), busy.applies()), (503, Some("7"), false));
+        let (scope, information) = ("Tenant/Read/app/tenant".to_owned(), "CPULimitExceeded".to_owned());
+        let answer = Effect::ThrottleScope { scope, information, seconds: 3 }.answer(&request, None, now);
+        assert_eq!((answer.status, answer.get_header("retry-after")), (429, Some("3")));
+        assert_eq!(answer.get_header("x-ms-throttle-scope"), Some("Tenant/Read/app/tenant"));
+        assert_eq!(answer.get_header("x-ms-throttle-information"), Some("CPULimitExceeded"));
+        let near = Effect::LimitPercentage("0.9".to_owned());
+        let answer = near.answer(&request, Some(Response::empty(204)), now);
+        assert_eq!((answer.status, answer.get_header("x-ms-throttle-limit-percentage")), (204, Some("0.9")));
+    }
+
+    #[test]
+    fn insufficient_claims_may_be_a_403() {
+        let request = Request::new("GET", "/v1.0/users");
+        let answer = Effect::ForbiddenChallenge.answer(&request, None, "2023-12-12T13:50:17Z".parse().unwrap());
+        assert_eq!(answer.status, 403);
+        assert!(answer.get_header("www-authenticate").unwrap().contains("insufficient_claims"));
+    }
+
+    #[test]
+    fn our_own_address_may_be_the_userinfo_of_a_foreign_link() {
+        let request = Request::new("GET", "/v1.0/users?$top=1").header("host", "graph.microsoft.com");
+        let truth = Response::json(200, &json!({"value": []}));
+        let effect = Effect::NextLinkUserinfo("collector.example:81".to_owned());
+        let answer = effect.answer(&request, Some(truth), "2023-12-12T13:50:17Z".parse().unwrap());
+        let link = answer.body_json()["@odata.nextLink"].as_str().unwrap().to_owned();
+        assert!(link.ends_with("graph.microsoft.com@collector.example:81/v1.0/users?$top=1"), "{link}");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Sleep;
@@ -166,9 +166,64 @@ async fn connect(stream: TcpStream, tenant: Tenant, wire: Wire, local: bool) {
 }
 
 async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, tenant: Tenant, local: bool, scheme: &'static str) {
-    let service = service_fn(|request| answer(request, tenant.clone(), local, scheme));
+    let cut = Arc::new(AtomicBool::new(false));
+    let service = service_fn(|request| answer(request, tenant.clone(), local, scheme, Arc::clone(&cut)));
+    let stream = Cuttable { stream, cut: Arc::clone(&cut), broken: false };
     // An error here is a client that went away, or a connection that a fault rule broke.
     http1::Builder::new().serve_connection(TokioIo::new(stream), service).await.ok();
+}
+
+/// How many bytes of a status line leave before it is cut: the version, and nothing of the status.
+const CUT_AT: usize = "HTTP/1.1 ".len();
+
+/// A connection whose next answer can be cut in its status line.
+struct Cuttable<S> {
+    stream: S,
+    cut: Arc<AtomicBool>,
+    broken: bool,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Cuttable<S> {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Cuttable<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        if self.broken {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        let cut = self.cut.load(Ordering::SeqCst);
+        let bytes = if cut { bytes.get(..CUT_AT).unwrap_or(bytes) } else { bytes };
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        self.broken = cut;
+        Poll::Ready(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if self.broken || self.cut.load(Ordering::SeqCst) {
+            let first = slices.iter().find(|slice| !slice.is_empty()).map_or(&[][..], |slice| slice);
+            return self.poll_write(context, first);
+        }
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 async fn answer(
@@ -176,6 +231,7 @@ async fn answer(
     tenant: Tenant,
     local: bool,
     scheme: &str,
+    cut: Arc<AtomicBool>,
 ) -> io::Result<http::Response<Payload>> {
     let mut request = read(request).await?;
     if scheme == "https" {
@@ -192,6 +248,7 @@ async fn answer(
     if response.abort == Abort::BeforeHead {
         return Err(io::ErrorKind::ConnectionAborted.into());
     }
+    cut.store(response.abort == Abort::MidHead, Ordering::SeqCst);
     Ok(convert(response))
 }
 

@@ -74,6 +74,34 @@ async fn a_body_can_break_off_in_the_middle() {
 }
 
 #[tokio::test]
+async fn an_answer_can_break_off_in_its_status_line_before_or_after_it_took_effect() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    let tenant = aitm();
+    let token = token(&tenant, "https://graph.microsoft.com/.default");
+    let server = Server::start(tenant.clone()).await;
+    let victim = tenant.inspect(|state| state.user("johanna@sunnyside08.example").unwrap().id.clone());
+    for applied in [false, true] {
+        tenant.faults().add(Fault::once(Match::path("/users/"), Effect::DropMidHead { applied }));
+        let mut stream = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+        let body = r#"{"accountEnabled":false}"#;
+        let request = format!(
+            "PATCH /v1.0/users/{victim} HTTP/1.1\r\nhost: {}\r\nauthorization: Bearer {token}\r\n\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            server.address(),
+            body.len(),
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut came = String::new();
+        stream.read_to_string(&mut came).await.unwrap();
+        assert_eq!(came, "HTTP/1.1 "[..came.len()]);
+        assert!(!came.is_empty());
+        let enabled = tenant.inspect(|state| state.user("johanna@sunnyside08.example").unwrap().account_enabled);
+        assert_eq!(enabled, !applied);
+    }
+}
+
+#[tokio::test]
 async fn a_place_at_a_mailbox_is_free_when_the_answer_was_sent() {
     let tenant = aitm();
     let token = token(&tenant, "https://graph.microsoft.com/.default");

@@ -152,7 +152,7 @@ fn invoke(tenant: &Tenant, request: &Request, trace: &Trace, facts: &mut Facts) 
     let rows = match cmdlet.run {
         Run::Read(read) => {
             let world = tenant.read();
-            match world.lagging(command.now, lag.exchange) {
+            match world.lagging(command.now, lag.of_read(tenant.log().count()).exchange) {
                 Some(past) => read(&command, &past)?,
                 None => read(&command, &world)?,
             }

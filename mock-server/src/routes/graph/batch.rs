@@ -67,7 +67,7 @@ fn run(tenant: &Tenant, (item, operation): (&Item, &str), version: &str, caller:
 fn whole(response: Response) -> Response {
     match response.abort {
         Abort::No => response,
-        Abort::BeforeHead | Abort::MidBody => Response::json(
+        Abort::BeforeHead | Abort::MidHead | Abort::MidBody => Response::json(
             503,
             &json!({"error": {"code": "serviceNotAvailable", "message": "Service is unavailable."}}),
         ),

@@ -128,7 +128,8 @@ fn run(
     match route.run {
         Run::Read(read) => {
             let world = tenant.read();
-            match world.lagging(call.now, lag_of(route.path, settings.lag)) {
+            let lag = settings.lag.of_read(tenant.log().count());
+            match world.lagging(call.now, lag_of(route.path, lag)) {
                 Some(past) => read(&call, &past),
                 None => read(&call, &world),
             }
