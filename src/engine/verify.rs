@@ -15,7 +15,7 @@ use crate::{
 const WAITS: [u64; 8] = [0, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000];
 
 /// Shortest wait between reads that have to agree: a replica that is asked twice at once proves nothing.
-const APART: Duration = Duration::from_secs(2);
+pub(crate) const APART: Duration = Duration::from_secs(2);
 
 /// The wait before a read of a verification, counted from 0.
 pub(crate) fn wait_before(read: usize) -> Duration {

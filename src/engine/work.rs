@@ -26,11 +26,17 @@ use crate::{
         run::{EngineError, Run},
         seal,
         settle::Remaining,
-        verify::{Ending, Verification},
+        verify::{APART, Ending, Verification, wait_before},
     },
     journal::{Found, Purpose},
     model::{Call, CaveatKind, Change, Goal, OnRejection, Outcome, Replay, Target, Untrusted, Verdict, diff},
+    plan::Mode,
 };
+
+/// Reads in a row that have to say that nothing is to be done, where the plan or the run that is taken back had seen otherwise.
+///
+/// Source: terraform-provider-azuread takes five consistent reads of the directory for the truth.
+const ALIKE: usize = 5;
 
 /// One change that is being made.
 pub(crate) struct Work<'a> {
@@ -70,20 +76,32 @@ impl Work<'_> {
     /// A change of which nothing may have taken effect yet.
     pub(crate) async fn begin(self) -> Result<Step, EngineError> {
         let target = &self.change.target;
-        let seen = self.run.tenant.observe(self.action, &self.change.id, target, Purpose::Before).await?;
-        let (seen, snapshot) = match seen {
-            Ok(seen) => seen,
-            Err(unseen) if unseen.for_now => {
-                return self.leave(Ending::of(self.change), Outcome::Failed, &unseen.reason).await;
+        for reads in 1.. {
+            let seen = self.run.tenant.observe(self.action, &self.change.id, target, Purpose::Before).await?;
+            let (seen, snapshot) = match seen {
+                Ok(seen) => seen,
+                Err(unseen) if unseen.for_now => {
+                    return self.leave(Ending::of(self.change), Outcome::Failed, &unseen.reason).await;
+                }
+                Err(unseen) => return self.end(Ending::of(self.change), Outcome::Failed, &unseen.reason).await,
+            };
+            let standing = self.standing(seen, snapshot)?;
+            let Some((outcome, reason)) = self.nothing_to_send(&standing)? else {
+                let calls = self.change.calls.clone();
+                return self.deliver(standing, calls).await;
+            };
+            // Somebody was faster, or a replica is late and shows what was before the run that is taken back.
+            let undo = matches!(self.run.plan.mode, Mode::Undo { .. });
+            let doubtful = undo || !self.action.same(&self.change.before, &standing.before)?;
+            if outcome != Outcome::Already || !doubtful || reads >= ALIKE {
+                return self.end(standing.ending, outcome, &reason).await;
             }
-            Err(unseen) => return self.end(Ending::of(self.change), Outcome::Failed, &unseen.reason).await,
-        };
-        let standing = self.standing(seen, snapshot)?;
-        if let Some((outcome, reason)) = self.nothing_to_send(&standing)? {
-            return self.end(standing.ending, outcome, &reason).await;
+            self.run.sleep(wait_before(reads).max(APART)).await;
+            if self.run.stopping() {
+                break;
+            }
         }
-        let calls = self.change.calls.clone();
-        self.deliver(standing, calls).await
+        Ok(Step::Left)
     }
 
     /// A change of which something may have taken effect, sent by a process that did not live to see the end.
