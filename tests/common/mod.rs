@@ -46,6 +46,12 @@ impl Drop for World {
     }
 }
 
+/// A folder in memory where the system has such a place: thousands of worlds are made and removed, and the file system of
+/// a disk remembers what was removed for minutes.
+fn in_memory() -> TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 impl World {
     /// The scenario of the talk.
     pub async fn aitm() -> Self {
@@ -67,7 +73,7 @@ impl World {
 
     pub async fn with(tenant: Tenant, clock: Arc<dyn Clock>) -> Self {
         let server = Server::start(tenant.clone()).await;
-        let case = tempfile::tempdir().unwrap();
+        let case = in_memory();
         let overrides = Overrides::default().with(Guard::Irreversible, "a test");
         let (protected, recipients, attempt_timeout) = (Protected::default(), Vec::new(), None);
         Self { tenant, server, clock, protected, recipients, overrides, attempt_timeout, case }
