@@ -8,13 +8,21 @@
     reason = "a test that cannot go on fails"
 )]
 
+#[path = "conformance/batches.rs"]
+mod batches;
 mod common;
 #[path = "conformance/faults.rs"]
 mod faults;
+#[path = "conformance/hostile.rs"]
+mod hostile;
+#[path = "conformance/list.rs"]
+mod list;
 #[path = "conformance/lost.rs"]
 mod lost;
 #[path = "conformance/table.rs"]
 mod table;
+#[path = "conformance/undo.rs"]
+mod undo;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

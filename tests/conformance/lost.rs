@@ -3,18 +3,21 @@
 
 use std::time::Duration;
 
-use mock_server::faults::{Effect, Fault, Match, RetryAfter};
+use mock_server::{
+    LoggedRequest,
+    faults::{Effect, Fault, Match, RetryAfter},
+};
 use staunch::{
     action::DynAction,
     actions::REGISTRY,
     journal::Record,
-    model::{Outcome, Undo},
+    model::{Outcome, Replay, Undo},
     plan::PlanFile,
 };
 
 use super::{
     common::{Ran, World},
-    faults::{assert_recorded, requests_of},
+    faults::{assert_recorded, requests_of, strike_writes},
     mutations, plan,
 };
 
@@ -102,6 +105,45 @@ async fn what_cannot_be_tried_again_for_now_is_left_and_found_later() {
         super::assert_sound(&ran.dir);
         let all = file.plan().changes().map(|change| change.calls.len()).sum::<usize>();
         assert_eq!(mutations(&world), all, "{id}: nothing is done twice, and nothing is left out");
+    }
+}
+
+/// Some replicas are a minute late: what one read shows is gone in the next, and comes back. The answer to each call is lost,
+/// so that only these reads tell.
+#[tokio::test]
+async fn replicas_that_disagree_make_nobody_send_anything_twice_that_must_not_be() {
+    for action in REGISTRY.iter() {
+        let id = action.meta().id;
+        for loses in [false, true] {
+            let world = World::aitm_on_one_clock().await;
+            let file = plan(&world, action).await;
+            show_after(&world, 60_000);
+            world.tenant.set(|settings| settings.lag.flapping = true);
+            if loses {
+                strike_writes(&world, &file, &Effect::Drop { applied: true }, false);
+            }
+            let ran = world.run(file.clone()).await;
+            world.tenant.faults().clear();
+            assert_recorded(&ran);
+            assert!(super::all_done(&ran.outcomes()), "{id}, answers lost: {loses}: {:?}", ran.summary);
+            let undo = world.undo_plan(&ran.dir).await;
+            if undo.plan().changes().count() == 0 {
+                continue;
+            }
+            world.tenant.clear_requests();
+            if loses {
+                strike_writes(&world, &undo, &Effect::Drop { applied: true }, false);
+            }
+            let back = world.run(undo.clone()).await;
+            let news = undo.plan().changes().flat_map(|change| &change.calls).filter(|call| call.replay == Replay::New);
+            let news = news.count();
+            let is_new = |request: &&LoggedRequest| {
+                request.mutated && request.cmdlet.as_deref().is_some_and(|cmdlet| cmdlet.starts_with("New-"))
+            };
+            assert_eq!(world.tenant.requests().iter().filter(is_new).count(), news, "{id}: made twice");
+            let known = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::Unknown | Outcome::Drifted);
+            assert!(back.outcomes().iter().all(known), "{id}, answers lost: {loses}: {:?}", back.summary);
+        }
     }
 }
 

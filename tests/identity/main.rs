@@ -7,5 +7,6 @@ mod assertions;
 mod challenges;
 mod machine;
 mod person;
+mod refusals;
 mod support;
 mod tenant;
