@@ -17,7 +17,7 @@ const WINDOW: i64 = 150;
 #[tokio::test(start_paused = true)]
 async fn two_hundred_accounts_use_the_write_quota_up_and_never_exceed_it() {
     const ACCOUNTS: usize = 200;
-    let planted = Planted { methods: 8, devices: 5, rules: false };
+    let planted = Planted { methods: 8, devices: 5, rules: true };
     let simulation = Simulation::start(&many(ACCOUNTS, planted)).await;
     let tenant = &simulation.world.tenant;
     tenant.set(|settings| settings.throttling_percent = Some(100));
@@ -26,7 +26,7 @@ async fn two_hundred_accounts_use_the_write_quota_up_and_never_exceed_it() {
     let wall = wall.elapsed();
 
     assert_eq!(contained.not_done(), [""; 0]);
-    assert_eq!(contained.summary.outcomes.len(), ACCOUNTS * (4 + 8 + 5));
+    assert_eq!(contained.summary.outcomes.len(), ACCOUNTS * (4 + 8 + 5 + 2));
     assert_eq!(left_over(tenant), [""; 0]);
     assert_eq!(verify(&contained.dir).verdict, Verdict::Consistent);
 
@@ -43,8 +43,10 @@ async fn two_hundred_accounts_use_the_write_quota_up_and_never_exceed_it() {
     );
     println!("write quota used in each full window: {:?}", windows.iter().map(share).collect::<Vec<_>>());
 
-    assert_eq!(writes, ACCOUNTS * (4 + 8 + 5), "each change was sent once");
-    for (what, times) in traffic.effects() {
+    assert_eq!(writes, ACCOUNTS * (4 + 8 + 5), "each change of the directory was sent once");
+    let disabled: Vec<_> = traffic.all.iter().filter(|it| it.cmdlet.as_deref() == Some("Disable-InboxRule")).collect();
+    assert!(disabled.len() == ACCOUNTS * 2 && disabled.iter().all(|it| it.mutated), "{} cmdlets", disabled.len());
+    for (what, times) in traffic.effects().into_iter().filter(|(what, _)| !what.ends_with("/InvokeCommand")) {
         // An account is changed twice on one path, blocked and given a password, and revoked twice.
         let twice = what.contains("revokeSignInSessions") || what.starts_with("PATCH /v1.0/users/");
         assert_eq!(times, if twice { 2 } else { 1 }, "{what}");

@@ -83,6 +83,15 @@ impl Traffic {
         bursts
     }
 
+    /// Most requests that were on their way at once, of which each needs a connection over HTTP/1.1; the answer to one takes
+    /// `latency` milliseconds. What travels in a `$batch` has none of its own.
+    pub fn most_at_once(&self, latency: i64) -> usize {
+        let alone: Vec<Timestamp> =
+            self.all.iter().filter(|request| request.batch_item.is_none()).map(|request| request.time).collect();
+        let until = |at: &Timestamp| *at + jiff::SignedDuration::from_millis(latency);
+        alone.iter().map(|from| alone.iter().filter(|at| (*from..until(from)).contains(at)).count()).max().unwrap_or(0)
+    }
+
     /// How often each request took effect.
     pub fn effects(&self) -> BTreeMap<String, usize> {
         let mut effects = BTreeMap::new();
