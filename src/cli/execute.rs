@@ -41,6 +41,7 @@ impl Approver<'_> {
     pub(crate) async fn clear(&self, file: PlanFile) -> Result<Cleared, Failure> {
         let applied = runs::applied(&self.context.global.case);
         self.nothing_is_open(file.plan())?;
+        runs::not_begun_before(&self.context.global.case, file.digest())?;
         self.clear_against(file, &self.accept(&applied)).await
     }
 
@@ -57,6 +58,9 @@ impl Approver<'_> {
                     "nothing was sent; plan again, which leaves out what a guard refuses, or overrides it with --override \
                      GUARD --reason TEXT",
                 ),
+                PlanRefused::Empty(_) => {
+                    failure.hint("nothing was sent; mend what the plan calls a PROBLEM, a misspelt name perhaps, and plan again")
+                }
                 _ => failure,
             }
         })
@@ -208,8 +212,9 @@ async fn drive(
 ) -> Result<(Exit, bool), Failure> {
     let key = journal.anchor().vkey.clone();
     let stop = Stop::default();
-    let listener = tokio::spawn(listen(context.out, Signals::new(), stop.clone()));
     let run_dir = journal.run_dir().to_owned();
+    let resume = command(&["resume"], &run_dir, &[]);
+    let listener = tokio::spawn(listen(context.out, Signals::new(), stop.clone(), resume));
     let plan = approved.plan().clone();
     let deps = Deps {
         session: connected.session.clone(),
@@ -238,7 +243,7 @@ async fn drive(
     listener.abort();
     let summary = ran.map_err(stopped)?;
     let report = Report::read_with(&run_dir, &Known::actions(&|id| REGISTRY.meta(id))).or_fail(Exit::NotVerified)?;
-    context.out.data(&report, || report.terminal(context.out.width(), context.out.colors()))?;
+    let shown = context.out.data(&report, || report.terminal(context.out.width(), context.out.colors()));
     if let Some(anchor) = &report.status.anchor {
         note_elsewhere(context, "the record is signed; note the root outside of the folder", anchor);
     }
@@ -247,22 +252,33 @@ async fn drive(
     }
     if !summary.left.is_empty() {
         let left: Vec<&str> = summary.left.keys().map(String::as_str).collect();
-        let run = run_dir.display();
         context.out.say(&format!(
-            "not made for now: {}; nothing of it is lost:\n  staunch resume {run}\n\
+            "not made for now: {}; nothing of it is lost\n\
              (with --give-up what still cannot be made ends as failed, and the record is closed)",
             left.join(", ")
         ));
     }
-    context.out.say(&format!("to check the record:\n  {}", verify_line(&run_dir, &key)));
-    Ok((exit(&plan, &summary), summary.is_closed()))
+    context.out.say(&format!("to check the record:\n  {}", command(&["audit", "verify"], &run_dir, &["--key", &key])));
+    if !summary.is_closed() {
+        context.out.say(&format!("to go on with the run:\n  {}", command(&["resume"], &run_dir, &[])));
+    }
+    context.out.say(&report.headline());
+    let exit = match shown {
+        Ok(()) => exit(&plan, &summary),
+        // What could not be shown is on record all the same.
+        Err(failure) => {
+            context.out.failure(&failure);
+            failure.exit
+        }
+    };
+    Ok((exit, summary.is_closed()))
 }
 
-/// The command that authenticates a run with the key that was shown for it, as a shell takes it.
-pub(crate) fn verify_line(run: &std::path::Path, key: &str) -> String {
+/// A command of this program about a run, as a shell takes it.
+pub(crate) fn command(verbs: &[&str], run: &Path, more: &[&str]) -> String {
     let run = run.to_string_lossy();
-    let words = ["staunch", "audit", "verify", &run, "--key", key];
-    shlex::try_join(words).unwrap_or_else(|_| words.join(" "))
+    let words = [&["staunch"], verbs, &[&*run], more].concat();
+    shlex::try_join(words.iter().copied()).unwrap_or_else(|_| words.join(" "))
 }
 
 /// Shows what proves the record to whoever noted it.
@@ -274,14 +290,14 @@ fn note_elsewhere(context: &Context, why: &str, anchor: &Anchor) {
 }
 
 /// The first signal ends the run cleanly, a Ctrl-C after it at once; the journal is right either way.
-async fn listen(out: crate::cli::output::Output, mut signals: Signals, stop: Stop) {
+async fn listen(out: crate::cli::output::Output, mut signals: Signals, stop: Stop, resume: String) {
     loop {
         let asked = signals.next().await;
         if !stop.requested() {
             out.say("ending: no new change is begun (Ctrl-C again stops at once)");
             stop.request();
         } else if asked == Asked::Interrupt {
-            out.say("stopped at once; `staunch resume` settles what is not known");
+            out.say(&format!("stopped at once; this settles what is not known:\n  {resume}"));
             #[expect(clippy::exit, reason = "the second Ctrl-C does not wait for anything")]
             std::process::exit(Exit::Interrupted as i32);
         }

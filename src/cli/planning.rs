@@ -35,6 +35,20 @@ pub(crate) struct Prepared {
     pub(crate) overrides: Overrides,
 }
 
+/// A plan is written to a new file, and it is known before the tenant is read whether it can be.
+pub(crate) fn new_file(path: Option<&Path>) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let name = path.display();
+    if path.symlink_metadata().is_ok() {
+        return Err(Failure::usage(format!("{name} is there already, and no plan is written over anything")));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(Failure::usage(format!("{name} cannot be written: there is no folder {}", folder.display())));
+    }
+    Ok(())
+}
+
 /// Reads, binds and plans what the arguments say. Changes nothing.
 pub(crate) async fn make(context: &Context, args: &Planning, connected: &Connected) -> Result<PlanFile, Failure> {
     let (playbook, text) = read(context, &args.playbook)?;

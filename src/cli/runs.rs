@@ -9,6 +9,7 @@ use std::{
 use crate::{
     cli::{
         Context,
+        execute::command,
         exit::{Exit, Failure, OrFail as _},
     },
     journal::{History, has_begun},
@@ -51,11 +52,32 @@ pub(crate) fn load(context: &Context, run: &str) -> Result<(PathBuf, History), F
     Ok((path, history))
 }
 
-/// Digests of the plans that this case has runs of. A run that died before its first line applied nothing.
+/// Digests of the plans that this case has runs of.
 pub(crate) fn applied(case: &Path) -> Vec<String> {
+    begun(case).map(|(_, digest)| digest).collect()
+}
+
+/// The runs of a case with the digests of their plans. A run that died before its first line applied nothing.
+fn begun(case: &Path) -> impl Iterator<Item = (PathBuf, String)> {
     let runs = case.join("runs");
-    let begun = ids(&runs).into_iter().map(|id| runs.join(id)).filter(|run| has_begun(run));
-    begun.filter_map(|run| PlanFile::load(&run.join("plan.json")).ok()).map(|file| file.digest().to_owned()).collect()
+    let begun = ids(&runs).into_iter().map(move |id| runs.join(id)).filter(|run| has_begun(run));
+    begun.filter_map(|run| PlanFile::load(&run.join("plan.json")).ok().map(|file| (run, file.digest().to_owned())))
+}
+
+/// Refuses a plan that the case has a run of, and says which and what can be done with it.
+pub(crate) fn not_begun_before(case: &Path, digest: &str) -> Result<(), Failure> {
+    let Some((run, _)) = begun(case).find(|(_, of)| of == digest) else {
+        return Ok(());
+    };
+    let id = run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let is_closed = History::salvage(&run).is_ok_and(|history| history.closed);
+    let (message, hint) = match is_closed {
+        true => ("it was applied before", "plan again; what that run did is taken back by".to_owned()),
+        false => ("it was begun before, and is not at its end", "go on with".to_owned()),
+    };
+    let verb = if is_closed { "undo" } else { "resume" };
+    let failure = Failure::new(Exit::Refused, format!("failed to apply the plan: {message}, in run {id}"));
+    Err(failure.hint(format!("nothing was sent; {hint} `{}`", command(&[verb], &run, &[]))))
 }
 
 /// A run that was cut off in the middle of calls: nobody knows whether these took effect. What is made on top of it may

@@ -26,6 +26,11 @@ pub enum ReadErrorKind {
     Malformed,
 }
 
+/// What was asked, without what was asked of it: the query is long, and stands in the evidence.
+fn place(what: &str) -> &str {
+    what.split('?').next().unwrap_or(what)
+}
+
 /// What a code of Exchange's does not say to everybody.
 fn no_mailbox(kind: ReadErrorKind) -> &'static str {
     if kind == ReadErrorKind::NoMailbox { "this user has no mailbox in Exchange Online: " } else { "" }
@@ -51,7 +56,7 @@ fn answer(status: Option<u16>, code: &str, message: &Untrusted) -> String {
 
 /// A read that gave no answer.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("read {what}: {}{}", no_mailbox(*kind), answer(*status, code, message))]
+#[error("read {}: {}{}", place(what), no_mailbox(*kind), answer(*status, code, message))]
 pub struct ReadError {
     /// Class.
     pub kind: ReadErrorKind,

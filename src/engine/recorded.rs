@@ -17,6 +17,7 @@ use crate::{
     },
     journal::{Journal, Purpose, Record, SentOutcome},
     model::{Call, Target},
+    plan::unread,
 };
 
 /// Proof that the state of a change's object is on record, or will be before any later line is.
@@ -77,7 +78,10 @@ impl RecordedSender {
         let (reader, trace) = self.reader.traced();
         let seen = match action.read(&reader, target).await {
             Ok(seen) => Ok(seen),
-            Err(LensError::Read(error)) => Err(Unseen { reason: error.to_string(), for_now: error.kind.is_for_now() }),
+            Err(LensError::Read(error)) => {
+                let reason = unread(&error, action.meta(), reader.identity());
+                Err(Unseen { reason, for_now: error.kind.is_for_now() })
+            }
             Err(LensError::Contract(error)) => return Err(error.into()),
         };
         let (state, caveats, error) = match &seen {

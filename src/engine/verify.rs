@@ -9,6 +9,7 @@ use crate::{
     engine::run::{EngineError, Run},
     journal::Record,
     model::{Caveat, Change, Exchange, Outcome, Target, Verdict},
+    plan::unread,
 };
 
 /// Waits between the reads of a verification; the last one repeats until the budget ends.
@@ -127,7 +128,10 @@ impl Verification {
                 let verdict = self.action.judge(&self.wanted, &seen.state)?;
                 (Ok(seen.state), seen.moved_to, verdict)
             }
-            Err(LensError::Read(error)) => (Err(error.to_string()), None, Verdict::NotYet),
+            Err(LensError::Read(error)) => {
+                let reason = unread(&error, self.action.meta(), reader.identity());
+                (Err(reason), None, Verdict::NotYet)
+            }
             Err(LensError::Contract(error)) => return Err(error.into()),
         };
         exchanges.extend(trace.take());

@@ -66,12 +66,12 @@ impl Outcome {
         match self {
             Self::Done | Self::Already => "nothing",
             Self::DoneWillRevert => "make the same change on-premises before the next synchronisation",
-            Self::Pending => "recheck in a few minutes",
+            Self::Pending => "plan again in a few minutes, which looks",
             Self::Drifted => "look at what changed, then plan again",
             Self::Refused => "have a person decide; the guard says why",
             Self::Failed => "read the reason, mend it, then plan again",
             Self::Unknown => "look at the object by hand, then resume or plan again",
-            Self::Unverified => "recheck in a few minutes; treat as not contained until then",
+            Self::Unverified => "plan again in a few minutes, which looks; treat as not contained until then",
             Self::Skipped => "mend the change that stopped the run, then plan again",
         }
     }

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     journal::{Approval, History, Record},
-    model::{Caveat, Exchange, Identity, Refusal},
+    model::{Caveat, Exchange, Identity, Item, Refusal},
     plan::{Cleared, Plan, PlanFile},
 };
 
@@ -48,6 +48,9 @@ pub enum PlanRefused {
     /// Run before.
     #[error("apply the plan: it was applied before; plan again")]
     Applied,
+    /// Nothing of what it was made for could be planned; the first reason.
+    #[error("apply the plan: nothing of it could be planned: {0}")]
+    Empty(String),
     /// Guards refused it: as a whole, or an object in it.
     #[error("apply the plan: {}", in_words(.0))]
     Blocked(Vec<Refusal>),
@@ -103,7 +106,13 @@ impl PlanFile {
         }
         check_age(plan, against)?;
         let blocked: Vec<Refusal> = plan.blocked.iter().cloned().chain(plan.refused_whole()).collect();
-        if blocked.is_empty() { Ok(()) } else { Err(PlanRefused::Blocked(blocked)) }
+        if !blocked.is_empty() {
+            return Err(PlanRefused::Blocked(blocked));
+        }
+        match plan.plans_nothing() {
+            true => Err(PlanRefused::Empty(first_problem(plan))),
+            false => Ok(()),
+        }
     }
 }
 
@@ -120,6 +129,14 @@ impl Cleared {
         }
         Ok(Approved { file, decision, unseen: view.unseen, reads: view.reads })
     }
+}
+
+fn first_problem(plan: &Plan) -> String {
+    let mut problems = plan.items().filter_map(|(_, item)| match item {
+        Item::Problem { subject, reason } => Some(format!("{}: {reason}", subject.term())),
+        _ => None,
+    });
+    problems.next().unwrap_or_default()
 }
 
 fn check_age(plan: &Plan, against: &Accept<'_>) -> Result<(), PlanRefused> {

@@ -18,7 +18,7 @@ use crate::{
         Mode, Overrides, Plan, PlanStage, PlanStep, PlaybookRef, Protected,
         discover::{Discovery, FoundStep, Picks, Unfound},
         guards::{Facts, Guard, Guards, Subject, Totals},
-        preflight::{Judge, Tokens},
+        preflight::{Judge, Tokens, unread},
         show::object,
         types::FORMAT,
     },
@@ -177,6 +177,7 @@ impl<'a> Builder<'a> {
                 Err(Unfound::Lens(LensError::Contract(error))) => return Err(error),
                 Err(unfound) => {
                     let reason = match unfound {
+                        Unfound::Lens(LensError::Read(error)) => unread(&error, action.meta(), self.reader.identity()),
                         Unfound::Lens(error) => error.to_string(),
                         Unfound::NotInCloud(reason) => reason,
                     };
@@ -224,7 +225,8 @@ impl<'a> Builder<'a> {
             Err(LensError::Contract(error)) => return Err(error),
             Err(LensError::Read(error)) => {
                 let subject = draft.target.name.clone();
-                return Ok(Item::Problem { subject, reason: error.to_string() });
+                let reason = unread(&error, action.meta(), self.reader.identity());
+                return Ok(Item::Problem { subject, reason });
             }
         };
         let mut caveats = draft.caveats;

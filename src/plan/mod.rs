@@ -24,7 +24,7 @@ pub use discover::{Candidate, Discovery, PickError, Picks, Question, Selection, 
 pub use file::{PlanFile, PlanFileError};
 pub use guards::{BlindSpots, GUARD_READS, Guard, Overrides, Protected, blind_spots};
 pub use licences::Licences;
-pub use preflight::{Missing, Tokens, missing, needs_exchange};
+pub use preflight::{Missing, Tokens, missing, needs_exchange, unread};
 pub use show::{confirmation, terminal};
 pub use types::{Mode, Plan, PlanStage, PlanStep, PlaybookRef, Tally};
 pub use undo::{UndoError, UndoRecipe, undo};

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::{
     action::Registry,
-    client::Reader,
+    client::{ReadError, ReadErrorKind, Reader},
     model::{
         Caveat, CaveatKind, Cloud, Identity, IdentityKind, Item, Licence, Meta, Permission, Preflight, Service, Target,
         role_name,
@@ -98,6 +98,23 @@ pub fn missing(meta: &Meta, tokens: &Tokens, cloud: Cloud) -> Missing {
         writes: least(meta.writes),
         roles: meta.roles.iter().filter(lacks).copied().collect(),
         licence: meta.licence.filter(|it| tokens.licences.as_ref().is_some_and(|has| !has.has(*it))).map(Licence::name),
+    }
+}
+
+/// Why a read for an action gave no answer; where it was denied, with the permissions to read that our token lacks. Exchange's
+/// token is another one, so what it needs is named whether it is there or not.
+pub fn unread(error: &ReadError, meta: &Meta, us: &Identity) -> String {
+    let of_graph = error.what.starts_with("GET ");
+    let lacks = |permission: &&Permission| match permission.service {
+        Service::Graph => of_graph && !permission.is_held(us),
+        Service::Exchange => !of_graph,
+    };
+    let lacking: Vec<&str> = meta.reads.iter().filter(lacks).map(Permission::least).collect();
+    match error.kind {
+        ReadErrorKind::Denied if !lacking.is_empty() => {
+            format!("{error}; to read for {}, the permission {} is needed", meta.id, lacking.join(", "))
+        }
+        _ => error.to_string(),
     }
 }
 

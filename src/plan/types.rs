@@ -149,6 +149,13 @@ pub struct Tally {
 }
 
 impl Plan {
+    /// Whether nothing of what it was made for could be planned: it has problems, and nothing that it would change or that is
+    /// as wanted.
+    pub fn plans_nothing(&self) -> bool {
+        let tally = self.tally();
+        tally.problems > 0 && tally.changes == 0 && tally.already == 0
+    }
+
     /// Every item with its step, in order.
     pub fn items(&self) -> impl Iterator<Item = (&PlanStep, &Item)> {
         self.stages

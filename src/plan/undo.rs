@@ -16,7 +16,7 @@ use crate::{
         Mode, Overrides, Plan, PlanFile, PlanFileError, PlanStage, PlanStep, Protected,
         build::{Draft, change_item, number},
         guards::{Facts, Guard, Guards, Subject, Totals},
-        preflight::{Judge, Tokens},
+        preflight::{Judge, Tokens, unread},
         show::object,
     },
     playbook::{Gate, OnError, When},
@@ -189,7 +189,7 @@ impl Way<'_> {
         let seen = match action.read(reader, &done.target).await {
             Ok(seen) => seen,
             Err(LensError::Contract(error)) => return Err(error),
-            Err(LensError::Read(error)) => return problem(error.to_string()),
+            Err(LensError::Read(error)) => return problem(unread(&error, action.meta(), reader.identity())),
         };
         let target = seen.moved_to.unwrap_or_else(|| done.target.clone());
         // What was not seen to take effect may have done so since.

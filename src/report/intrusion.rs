@@ -263,7 +263,7 @@ pub(super) fn section(report: &Report, audience: Audience, blocks: &mut Vec<Bloc
         };
         blocks.push(Block::Point(0, text));
         for found in &trace.found {
-            let text = if found.left_alone { Text::new().words("left alone: ") } else { Text::new() };
+            let text = if found.left_alone { Text::new().words("not changed: ") } else { Text::new() };
             let text = text.foreign(&found.what);
             let text = match &found.note {
                 Some(note) if audience.is_plain() => text.words(": ").said(plain::note(note.raw())),

@@ -102,6 +102,11 @@ impl Report {
         terminal::render(&audience::body(self, audience), width, color)
     }
 
+    /// The answer in one line, safe on a terminal: `CONTAINED — 9 done`.
+    pub fn headline(&self) -> String {
+        sections::headline(self)
+    }
+
     /// As Markdown (GitHub's flavour). Text from the tenant cannot leave its place.
     pub fn markdown(&self) -> String {
         self.markdown_for(Audience::Technical)

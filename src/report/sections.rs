@@ -25,7 +25,9 @@ pub(super) fn object(text: Text, target: &Target) -> Text {
 /// The status box; for a technical reader with the key and the root.
 pub(super) fn status(report: &Report, audience: Audience, blocks: &mut Vec<Block>) {
     let status = &report.status;
-    blocks.push(Block::Paragraph(headline(report)));
+    let (word, good) = word(&report.status);
+    let text = Text::new().loud(word, good).words(" — ").words(came_to_in_numbers(report));
+    blocks.push(Block::Paragraph(text));
     if status.verdict == Verdict::Broken {
         let warning = "The record does not verify: what stands below may have been altered.";
         blocks.push(Block::Paragraph(Text::new().loud(warning, false)));
@@ -89,13 +91,16 @@ pub(super) fn status(report: &Report, audience: Audience, blocks: &mut Vec<Block
 }
 
 /// The answer, with everything that it leaves open.
-fn headline(report: &Report) -> Text {
+pub(super) fn headline(report: &Report) -> String {
+    let (word, rest) = (word(&report.status).0, came_to_in_numbers(report));
+    format!("{word} — {rest}")
+}
+
+fn came_to_in_numbers(report: &Report) -> String {
     let status = &report.status;
-    let (word, good) = word(status);
-    let text = Text::new().loud(word, good).words(" — ");
-    let text = match status.verdict {
-        Verdict::Broken => text.words(format!("the record says {}: ", came_to(status).0.to_lowercase())),
-        _ => text,
+    let says = match status.verdict {
+        Verdict::Broken => format!("the record says {}: ", came_to(status).0.to_lowercase()),
+        _ => String::new(),
     };
     let mut counts: Vec<String> = status.counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
     if counts.is_empty() {
@@ -104,7 +109,7 @@ fn headline(report: &Report) -> Text {
     for (count, word) in [(report.not_planned.len(), "not planned"), (report.left_alone.len(), "left alone")] {
         counts.extend((count > 0).then(|| format!("{count} {word}")));
     }
-    text.words(counts.join(", "))
+    says + &counts.join(", ")
 }
 
 /// The answer in a word or two, and whether it is good. A record that does not verify proves no answer.

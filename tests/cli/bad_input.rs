@@ -90,6 +90,33 @@ fn an_unknown_user_is_named_and_the_rest_is_planned() {
 }
 
 #[test]
+fn a_plan_of_nothing_but_misspelt_names_says_so_once_and_is_not_applied() {
+    let lab = Lab::aitm();
+    let given = ["plan", FIVE_MINUTES, "-i", "users=johana@sunnyside08.example", "--out", "plan.json"];
+    let planned = lab.staunch(&given);
+    assert_eq!(planned.code, Some(4), "{}", planned.text());
+    let told: Vec<&str> = planned.stderr.lines().filter(|line| line.starts_with("PROBLEM")).collect();
+    assert!(told.len() == 1 && told[0].contains("does not exist") && !told[0].contains("$select"), "{told:?}");
+    assert!(planned.stderr.contains("there is nothing in it to apply"), "{}", planned.stderr);
+    let file: serde_json::Value = serde_json::from_slice(&std::fs::read(lab.path("plan.json")).unwrap()).unwrap();
+    let applied = lab.staunch(&["apply", "plan.json", "--approve", file["digest"].as_str().unwrap()]);
+    assert_eq!(applied.code, Some(3), "{}", applied.text());
+    let (error, hint) = applied.stderr.trim().split_once('\n').unwrap();
+    assert!(error.contains("nothing of it could be planned: \"johana@sunnyside08.example\""), "{error}");
+    assert!(hint.starts_with("hint: ") && hint.contains("misspelt"), "{hint}");
+    assert!(!lab.path("case/runs").exists(), "no run was begun");
+
+    // A plan is never written over, and that is known before the tenant is read.
+    let asked = lab.tenant.requests().len();
+    let again = lab.staunch(&given);
+    assert_eq!(again.code, Some(2), "{}", again.text());
+    assert!(again.stderr.contains("plan.json is there already"), "{}", again.stderr);
+    let nowhere = lab.staunch(&["plan", FIVE_MINUTES, "-i", "users=x@y.example", "--out", "nowhere/plan.json"]);
+    assert!(nowhere.code == Some(2) && nowhere.stderr.contains("no folder nowhere"), "{}", nowhere.text());
+    assert_eq!(lab.tenant.requests().len(), asked);
+}
+
+#[test]
 fn a_denied_read_is_named_as_denied() {
     let lab = Lab::aitm();
     lab.tenant.grant_only(&["User.Read.All", "User.EnableDisableAccount.All"]);

@@ -119,6 +119,11 @@ fn ended_by(signals: &[&str]) {
     assert_eq!(ended.code, Some(130), "{}", ended.text());
     assert!(ended.stderr.contains("no new change is begun"), "{}", ended.stderr);
     let run = lab.run_id();
+    assert!(
+        ended.stderr.contains(&format!("to go on with the run:\n  staunch resume case/runs/{run}\n")),
+        "{}",
+        ended.stderr
+    );
     let records = records(&lab, &run);
     assert_eq!(records.last().unwrap()["type"], "interrupted");
     let (intents, sent) = (of_type(&records, "intent"), of_type(&records, "sent"));

@@ -19,6 +19,7 @@ mod crash;
 mod decide;
 mod demo;
 mod doctor;
+mod ends;
 mod full_disk;
 mod guards;
 mod interrupt;

@@ -117,7 +117,8 @@ fn an_application_without_any_permission_is_one_line() {
     }
     let given = ["--override", "preflight", "--reason", "a directory role is to do"];
     let tried = lab.staunch(&[&["plan", FIVE_MINUTES, "-i", VICTIM], &given[..]].concat());
-    assert_eq!(tried.code, Some(0), "{}", tried.text());
+    assert_eq!(tried.code, Some(4), "{}", tried.text());
+    assert!(tried.stderr.contains("the permission User.Read.All is needed"), "{}", tried.stderr);
     assert!(tried.stdout.contains("403"), "the tenant's own answer counts: {}", tried.stdout);
 }
 

@@ -14,6 +14,7 @@ use crate::{
 };
 
 pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failure> {
+    planning::new_file(args.out.as_deref())?;
     let (_, history) = runs::load(context, &args.run)?;
     let connected = connect(context, Some(&history.header.tenant_id)).await?;
     let here = &connected.session.identity().tenant_id;
