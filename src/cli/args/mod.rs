@@ -28,11 +28,13 @@ pub(crate) struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0    all that was asked holds (for `plan`: the plan was made)
-  1    it could not run: network, authentication, disk; or it ran, and its record could not be copied to the store
+  1    it could not run: network, authentication, disk; or it ran, and its record could not be copied to the store, or
+       its report not be printed
   2    the command line, the playbook, an input or the configuration is wrong
   3    refused, nothing was changed: a guard, a stale, edited or foreign plan, no approval
-  4    it ran, and something is not contained or not known (for `doctor`: some action cannot be used); or something
-       could not be sent for now, and `resume` goes on
+  4    it ran, and something is not contained or not known; or something could not be sent for now, and `resume` goes on
+       (for `plan`: nothing of it could be planned; for `doctor`: some action cannot be used, or every plan would be
+       refused)
   5    a record does not verify (for `audit verify`: broken); 50 consistent, but no key was given; 51 open: it was not
        closed; 52 open, and the last line is torn
   130  interrupted, or its deadline has passed; the journal is right, `resume` goes on";
