@@ -82,19 +82,18 @@ impl Approver<'_> {
         })
     }
 
-    /// Shows the plan's confirmation and asks; on no terminal it is an error that names the flag.
-    pub(crate) fn ask(&self, cleared: Cleared) -> Result<Approved, Failure> {
-        let digest = self.confirm(&cleared)?;
+    /// Shows the plan's confirmation and asks; on no terminal it is an error that says what to do instead.
+    pub(crate) fn ask(&self, cleared: Cleared, instead: &str) -> Result<Approved, Failure> {
+        let digest = self.confirm(&cleared, instead)?;
         self.decide(cleared, digest, Approval::Prompt)
     }
 
-    fn confirm(&self, cleared: &Cleared) -> Result<String, Failure> {
+    fn confirm(&self, cleared: &Cleared, instead: &str) -> Result<String, Failure> {
         let file = cleared.file();
         if !self.context.out.can_ask() {
             let digest = file.digest();
-            return Err(Failure::new(Exit::Refused, "the plan is not approved, and nobody is there to ask").hint(
-                format!("write it with `plan --out FILE`, then `apply FILE --approve DIGEST` (this plan: {digest})"),
-            ));
+            let failure = Failure::new(Exit::Refused, "the plan is not approved, and nobody is there to ask");
+            return Err(failure.hint(format!("nothing was sent; {instead} (this plan: {digest})")));
         }
         self.context.out.say(&plan::confirmation(file));
         self.tell(cleared);
@@ -111,7 +110,7 @@ impl Approver<'_> {
                 self.tell(&cleared);
                 digest
             }
-            None => self.confirm(&cleared)?,
+            None => self.confirm(&cleared, "say `staunch resume RUN --approve DIGEST`")?,
         };
         let by = operator(self.approving.by.as_deref());
         cleared.approve(Decision { digest, by, how }, &self.accept(&[])).or_fail(Exit::Refused)

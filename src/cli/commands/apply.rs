@@ -21,7 +21,8 @@ pub(crate) async fn run(context: &Context, args: ApplyArgs) -> Result<Exit, Fail
         Some(digest) => approver.decide(cleared, digest, Approval::Flag)?,
         None => {
             super::plan::show(context, cleared.file())?;
-            approver.ask(cleared)?
+            let plan = args.plan.display();
+            approver.ask(cleared, &format!("read it, then say `staunch apply {plan} --approve DIGEST`"))?
         }
     };
     execute::fresh(&approver, approved).await

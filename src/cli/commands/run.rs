@@ -14,6 +14,7 @@ pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Exit, Failur
     let file = planning::make(context, &args.planning, &connected).await?;
     context.out.say(&crate::plan::terminal(&file));
     let approver = Approver { context, connected: &connected, approving: &args.approving };
-    let approved = approver.ask(approver.clear(file).await?)?;
+    let instead = "write it with `staunch plan … --out FILE`, then `staunch apply FILE --approve DIGEST`";
+    let approved = approver.ask(approver.clear(file).await?, instead)?;
     execute::fresh(&approver, approved).await
 }

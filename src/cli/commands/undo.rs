@@ -40,6 +40,7 @@ pub(crate) async fn run(context: &Context, args: UndoArgs) -> Result<Exit, Failu
     }
     context.out.say(&plan::terminal(&file));
     let approver = Approver { context, connected: &connected, approving: &args.approving };
-    let approved = approver.ask(approver.clear(file).await?)?;
+    let instead = "write it with `staunch undo RUN --out FILE`, then `staunch apply FILE --approve DIGEST`";
+    let approved = approver.ask(approver.clear(file).await?, instead)?;
     execute::fresh(&approver, approved).await
 }
