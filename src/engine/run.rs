@@ -179,7 +179,14 @@ pub(crate) async fn drive(run: Arc<Run>) -> Result<Summary, EngineError> {
     if ran.is_err() {
         run.stop.request();
     }
-    all_of(ran, settle_all(&verifications).await)?;
+    let ended = all_of(ran, settle_all(&verifications).await);
+    if matches!(ended, Err(EngineError::Journal(_))) {
+        // What was handed over without waiting may have been put elsewhere since: whoever asks last is told.
+        let reason = "the record could not be written".to_owned();
+        all_of(ended, run.record(Record::Interrupted { reason }).await)?;
+    } else {
+        ended?;
+    }
     finish(&run).await
 }
 
