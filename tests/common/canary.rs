@@ -1,7 +1,13 @@
 //! Canaries: what the tenant confided to us, or we to it, is found in no file and in no output of any test.
 
-use std::{fs, path::Path, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
+use memchr::memmem;
 use mock_server::Tenant;
 
 /// Beginnings of what is a secret whoever made it: a private key, an age identity, the payload of a token.
@@ -21,34 +27,44 @@ pub(crate) fn watch(tenant: &Tenant) {
     TENANTS.lock().unwrap().push(tenant.clone());
 }
 
-/// Every form in which the secrets of a tenant could stand in a text.
-pub(crate) fn canaries(tenant: &Tenant) -> Vec<String> {
-    let mut all = Vec::new();
-    for secret in tenant.secrets() {
-        // Of a token each part is as bad as the whole, but for its header.
-        let parts = secret.split('.').skip(1).filter(|part| part.len() >= 32).map(str::to_owned);
-        all.extend(parts);
-        let json = serde_json::Value::from(secret.as_str()).to_string();
-        all.push(json.trim_matches('"').to_owned());
-        all.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
-        all.push(secret);
-    }
-    all.sort();
-    all.dedup();
-    all
+/// What finds one form of a secret. To make one costs more than to use it.
+type Canary = Arc<memmem::Finder<'static>>;
+
+/// What finds the secrets that were met so far: every output is held against all of them.
+static FORMS: Mutex<BTreeMap<String, Vec<Canary>>> = Mutex::new(BTreeMap::new());
+
+/// What finds every form in which the secrets of a tenant could stand in a text.
+pub(crate) fn canaries(tenant: &Tenant) -> Vec<Canary> {
+    let mut known = FORMS.lock().unwrap();
+    let finders = |secret: &String| {
+        forms(secret).iter().map(|form| Arc::new(memmem::Finder::new(form).into_owned())).collect::<Vec<_>>()
+    };
+    let secrets = tenant.secrets().into_iter();
+    secrets.flat_map(|secret| known.entry(secret).or_insert_with_key(finders).clone()).collect()
+}
+
+fn forms(secret: &str) -> Vec<String> {
+    // Of a token each part is as bad as the whole, but for its header.
+    let parts = secret.split('.').skip(1).filter(|part| part.len() >= 32).map(str::to_owned);
+    let json = serde_json::Value::from(secret).to_string().trim_matches('"').to_owned();
+    let encoded = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+    let mut forms: Vec<String> = parts.chain([json, encoded, secret.to_owned()]).collect();
+    forms.sort();
+    forms.dedup();
+    forms
 }
 
 /// What of this stands in a text; never the secret itself, which would then stand in the log of the test.
-fn found(bytes: &[u8], canaries: &[String]) -> Option<String> {
-    let text = String::from_utf8_lossy(bytes);
-    let pattern = PATTERNS.iter().find(|pattern| text.contains(**pattern)).map(|pattern| (*pattern).to_owned());
-    let at = || canaries.iter().find_map(|canary| text.find(canary.as_str()).map(|at| format!("a secret at {at}")));
+fn found(bytes: &[u8], canaries: &[Canary]) -> Option<String> {
+    let stands = |pattern: &&&str| memmem::find(bytes, pattern.as_bytes()).is_some();
+    let pattern = PATTERNS.iter().find(stands).map(|pattern| (*pattern).to_owned());
+    let at = || canaries.iter().find_map(|canary| canary.find(bytes).map(|at| format!("a secret at {at}")));
     pattern.or_else(at)
 }
 
 /// Fails where an output holds a secret of any tenant of this process.
 pub(crate) fn assert_silent(output: &[u8], what: &str) {
-    let all: Vec<String> = TENANTS.lock().unwrap().iter().flat_map(canaries).collect();
+    let all: Vec<Canary> = TENANTS.lock().unwrap().iter().flat_map(canaries).collect();
     let found = found(output, &all);
     assert!(found.is_none(), "{what} holds {found:?}");
 }
